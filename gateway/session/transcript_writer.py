@@ -8,6 +8,7 @@ may be written are left out: a camera makes many, and few of them are told to a 
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from collections.abc import Callable, Iterable
@@ -61,6 +62,8 @@ class TranscriptWriter:
         self._pictures = TokenBucket(PICTURE_CHARS_PER_SECOND, PICTURE_CHARS_BURST)
         self._left_out = 0
         self._news = SmallEvent()
+        self._writing = asyncio.Lock()
+        """One write at a time: the older of two would else be the last one."""
 
     def keep(self, messages: Iterable[Message]) -> None:
         """Have these messages written soon; returns at once."""
@@ -105,7 +108,10 @@ class TranscriptWriter:
         Args:
             run: runs the statements that write messages; None: at once, without those of other sessions.
         """
-        run = run or self._store.rows
+        async with self._writing:
+            return await self._flush(run or self._store.rows)
+
+    async def _flush(self, run: Run) -> bool:
         try:
             while self._waiting:
                 if not await self._write(list(self._waiting.values())[:AT_ONCE], run):

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any, TypeAlias
 from uuid import UUID
 
@@ -43,11 +42,17 @@ def until_beat(now: float, seconds: float) -> float:
 
 @dataclass(slots=True, eq=False)
 class Batch:
-    """Runs of one statement, each for another session, and what came of each once it is over."""
+    """Runs of one statement, each for another session, and what came of each once it is over.
+
+    Args:
+        found: rows of each session; none if the batch failed, or was not run: then each runs its own.
+        problem: why Postgres did not answer. It is away for all of them.
+    """
 
     of: dict[UUID, Bound]
-    found: dict[UUID, list[Any] | Exception] = field(default_factory=dict)
-    """Empty if the session that ran it for all was cancelled."""
+    found: dict[UUID, list[Any]] = field(default_factory=dict)
+    problem: Exception | None = None
+    has_begun: bool = False
     over: asyncio.Event = field(default_factory=asyncio.Event)
 
     def takes(self, session_id: UUID, statement: Bound) -> bool:
@@ -57,11 +62,17 @@ class Batch:
         self.of[session_id] = statement
         return True
 
-    def rows(self, session_id: UUID) -> list[Any]:
-        found = self.found[session_id]
-        if isinstance(found, Exception):
-            raise found
-        return found
+    async def wait(self, session_id: UUID) -> None:
+        """Wait until it is over. If the session is cancelled, its run is withdrawn, or over: what it writes then comes
+        last."""
+        try:
+            await self.over.wait()
+        except asyncio.CancelledError:
+            if self.has_begun:
+                await self.over.wait()
+            else:
+                del self.of[session_id]
+            raise
 
 
 class GatheredWrites:
@@ -71,58 +82,68 @@ class GatheredWrites:
     """
 
     def __init__(self, store: Store) -> None:
-        self._store = store
+        self.store = store
         self._next: dict[bytes, Batch] = {}
         """By its text, the batch of a statement that has not begun and takes more."""
 
     def of(self, session_id: UUID) -> Run:
         """Return the function that runs a statement of this session together with those of others."""
-        return partial(self.rows, session_id)
+        return SessionWrites(self, session_id).rows
 
-    async def rows(self, session_id: UUID, statement: Bound) -> list[Any]:
-        """Run the statement together with those of other sessions, and return the rows of this one.
+    async def batch_with(self, session_id: UUID, statement: Bound) -> Batch:
+        """Run the statement together with those of other sessions; return their batch, which is over."""
+        batch = self._next.get(statement.text)
+        if batch is not None and batch.takes(session_id, statement):
+            await batch.wait(session_id)
+            return batch
+        batch = self._next[statement.text] = Batch({session_id: statement})
+        try:
+            await asyncio.sleep(WINDOW_SECONDS)
+            self._close(statement.text, batch)
+            await self._run(batch)
+        finally:
+            self._close(statement.text, batch)
+            batch.over.set()
+        return batch
+
+    def _close(self, text: bytes, batch: Batch) -> None:
+        if self._next.get(text) is batch:
+            del self._next[text]
+
+    async def _run(self, batch: Batch) -> None:
+        batch.has_begun = True
+        try:
+            rows = await self.store.rows(joined(list(batch.of.values())))
+        except Exception as problem:
+            if isinstance(problem, OSError) or (isinstance(problem, psycopg.Error) and is_cut(problem)):
+                batch.problem = problem
+            return  # what Postgres refuses of one session, or whose row is locked, holds up no other
+        batch.found = {session_id: [] for session_id in batch.of}
+        for row in rows:
+            batch.found[row.session_id].append(row)
+
+
+class SessionWrites:
+    """Writes of one session. While a write of its own fails, it does not hold up those of others."""
+
+    def __init__(self, gathered: GatheredWrites, session_id: UUID) -> None:
+        self._gathered = gathered
+        self._session_id = session_id
+        self._is_held_up = False
+
+    async def rows(self, statement: Bound) -> list[Any]:
+        """Run the statement, together with those of other sessions if it can be; return the rows of this one.
 
         Raises:
             psycopg.Error, OSError: as `Store.rows`.
         """
-        while (batch := self._next.get(statement.text)) is not None:
-            is_in = batch.takes(session_id, statement)
-            await batch.over.wait()
-            if is_in and batch.found:
-                return batch.rows(session_id)
-        return await self._run_for_all(session_id, statement)
-
-    async def _run_for_all(self, session_id: UUID, statement: Bound) -> list[Any]:
-        """Wait for other sessions, and run theirs too. If this one is cancelled, one of them takes its place."""
-        batch = self._next[statement.text] = Batch({session_id: statement})
-        try:
-            await asyncio.sleep(WINDOW_SECONDS)
-            del self._next[statement.text]
-            await self._run(batch)
-            return batch.rows(session_id)
-        finally:
-            if self._next.get(statement.text) is batch:
-                del self._next[statement.text]
-            batch.over.set()
-
-    async def _run(self, batch: Batch) -> None:
-        try:
-            found = await self._store.rows(joined(list(batch.of.values())))
-        except psycopg.Error as problem:
-            if len(batch.of) == 1 or is_cut(problem):
-                batch.found = dict.fromkeys(batch.of, problem)
-            else:  # what Postgres refuses of one session, or whose row is locked, holds up no other
-                batch.found = {session_id: await self._alone(each) for session_id, each in batch.of.items()}
-        except OSError as problem:
-            batch.found = dict.fromkeys(batch.of, problem)
-        else:
-            of_each: dict[UUID, list[Any]] = {session_id: [] for session_id in batch.of}
-            for row in found:
-                of_each[row.session_id].append(row)
-            batch.found = {**of_each}
-
-    async def _alone(self, statement: Bound) -> list[Any] | Exception:
-        try:
-            return await self._store.rows(statement)
-        except (psycopg.Error, OSError) as problem:
-            return problem
+        if not self._is_held_up:
+            batch = await self._gathered.batch_with(self._session_id, statement)
+            if batch.problem is not None:
+                raise batch.problem
+            if self._session_id in batch.found:
+                return batch.found[self._session_id]
+        self._is_held_up = True
+        rows = await self._gathered.store.rows(statement)
+        self._is_held_up = False
+        return rows

@@ -31,6 +31,7 @@ from sqlalchemy import (
     null,
     or_,
     select,
+    true,
     type_coerce,
     update,
 )
@@ -47,6 +48,8 @@ from ringback.tables import DEFAULT_TENANT, jobs, sessions
 
 OWNED = ("open", "draining")
 """States in which a gateway holds the conversation."""
+LOCK_WAIT_OF_MANY = "250ms"
+"""How long a statement for several sessions waits for a row that is locked: the next beat is no sooner."""
 NO_CLAIMS: dict[str, Any] = {}
 
 
@@ -225,9 +228,10 @@ def resumable(
 @statement
 def drain(gateway_id: str) -> Update:
     """Mark this gateway's sessions as draining: they go on, and no new session begins."""
-    return (
-        update(sessions).where(sessions.c.gateway_id == gateway_id, sessions.c.state == "open").values(state="draining")
-    )
+    is_open = (sessions.c.gateway_id == gateway_id) & (sessions.c.state == "open")
+    # In the order of `held`: a statement for many sessions and this one would else wait for each other.
+    found = select(sessions.c.id).where(is_open).order_by(sessions.c.id).with_for_update(key_share=True).cte("found")
+    return update(sessions).where(sessions.c.id == found.c.id, is_open).values(state="draining")
 
 
 @statement
@@ -314,13 +318,18 @@ def held(gateway_id: str, session_ids: list[UUID], epochs: list[int]) -> CTE:
     """Select the sessions that this gateway holds, each in its epoch: `id`, `tenant`, `epoch`; and lock them.
 
     An epoch that begins meanwhile waits for the statement, and its replay has what that wrote. Or the statement waits
-    for the epoch, and writes nothing for its session.
+    for the epoch, and writes nothing for its session. One for several sessions holds all their rows while it waits for
+    one, so it soon gives up (`LockNotAvailable`).
     """
-    named = func.unnest(type_coerce(session_ids, ARRAY(Uuid)), type_coerce(epochs, ARRAY(BigInteger)))
+    ids = type_coerce(session_ids, ARRAY(Uuid))
+    wait = case((func.cardinality(ids) > 1, LOCK_WAIT_OF_MANY), else_=func.current_setting("lock_timeout"))
+    patience = select(func.set_config("lock_timeout", wait, True)).cte("patience")
+    named = func.unnest(ids, type_coerce(epochs, ARRAY(BigInteger)))
     claimed = named.table_valued(column("id", Uuid), column("epoch", BigInteger)).render_derived("claimed")
     return (
         select(sessions.c.id, sessions.c.tenant, sessions.c.epoch)
         .join_from(claimed, sessions, sessions.c.id == claimed.c.id)
+        .join(patience, true())
         .where(is_ours(claimed.c.id, gateway_id, claimed.c.epoch))
         .order_by(sessions.c.id)
         .with_for_update(read=True, of=sessions)

@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, text, update
+from sqlalchemy.exc import OperationalError
 
 from ringback.jobs.outcomes import succeeded
 from ringback.jobs.states import HeardBy
 from ringback.moments import Moment, MomentKind
-from ringback.postgres.statement import Bound, joined
+from ringback.postgres.statement import Bound, bound, joined
 from ringback.statements.jobs import admission, deliveries, transitions
 from ringback.statements.jobs.deliveries import Told
 from ringback.statements.sessions import items, lifecycle
 from ringback.statements.sessions import moments as told_moments
 from ringback.statements.sessions.items import Message
 from ringback.tables import items as messages
-from ringback.tables import moments
-from tests.integration.statements.statement_rows import Rows, new_job, world
+from ringback.tables import moments, sessions
+from tests.integration.statements.statement_rows import Rows, connected, new_job, world
+from tests.servers import execute
 
 BEGAN = Moment(MomentKind.RESPONSE_BEGAN, 100.0, 1, "resp_1")
 
@@ -102,3 +104,29 @@ def test_a_session_that_has_moved_on_writes_nothing_and_holds_up_no_other(rows: 
     ):
         assert [row.session_id for row in together(rows, first, late)] == [rows.session]
     assert rows.job(of_second).delivery == "ready"
+
+
+@pytest.mark.parametrize("writes", [said, happened])
+def test_a_locked_session_soon_gives_up_what_others_write_with_it(
+    rows: Rows, second: UUID, database: str, writes: Callable[[UUID], Bound]
+) -> None:
+    with connected(database) as other, other.begin():
+        other.execute(update(sessions).where(sessions.c.id == second).values(model="busy"))
+        with pytest.raises(OperationalError, match="lock timeout"):
+            together(rows, writes(rows.session), writes(second))
+        rows.connection.rollback()
+        assert len(rows.run(writes(rows.session))) == 1, "alone it has nothing to wait for"
+
+
+def test_only_a_statement_for_several_sessions_waits_less_than_others(rows: Rows, second: UUID) -> None:
+    rows.count(text("SET lock_timeout = '7s'"))
+    for statement, patience in ((said(rows.session), "7s"), (joined([said(rows.session), said(second)]), "250ms")):
+        execute(rows.connection, statement)
+        assert rows.run(text("SHOW lock_timeout"))[0][0] == patience
+    assert rows.run(text("SHOW lock_timeout"))[0][0] == "7s", "of the transaction alone"
+
+
+def test_a_drain_locks_the_sessions_in_the_order_of_what_is_gathered() -> None:
+    for each in (lifecycle.drain("gw"), said(uuid4())):
+        text_of = bound(each).text.decode()
+        assert text_of.index("ORDER BY sessions.id") < text_of.index("FOR "), text_of

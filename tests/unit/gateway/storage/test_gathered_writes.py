@@ -11,6 +11,7 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 
+from gateway.session.transcript_writer import TranscriptWriter
 from gateway.storage import gathered_writes
 from gateway.storage.gathered_writes import GatheredWrites, until_beat
 from ringback.postgres.statement import Bound, joined
@@ -60,15 +61,16 @@ async def test_a_session_is_in_a_statement_once_and_a_full_one_takes_no_more(mon
     monkeypatch.setattr(gathered_writes, "SESSIONS_AT_ONCE", 2)
     store = Rows()
     await written(store, FIRST, FIRST, SECOND, THIRD)
-    assert sorted(map(len, store.asked)) == [2, 2]
+    assert sorted(map(len, store.asked)) == [1, 1, 2]
     assert set.union(*store.asked) == {FIRST, SECOND, THIRD}
 
 
 @pytest.mark.parametrize("which", [0, 1])
 async def test_a_session_that_is_cancelled_leaves_the_others_to_be_written(which: int) -> None:
-    gathered = GatheredWrites(Rows())  # type: ignore[arg-type]
+    store = Rows()
+    gathered = GatheredWrites(store)  # type: ignore[arg-type]
     sessions = [FIRST, SECOND, THIRD]
-    tasks = [asyncio.create_task(gathered.rows(session, said(session))) for session in sessions]
+    tasks = [asyncio.ensure_future(gathered.of(session)(said(session))) for session in sessions]
     await asyncio.sleep(0)
     tasks[which].cancel()
     found: list[Any] = await asyncio.gather(*tasks, return_exceptions=True)
@@ -76,6 +78,53 @@ async def test_a_session_that_is_cancelled_leaves_the_others_to_be_written(which
     for at, session in enumerate(sessions):
         if at != which:
             assert [row.session_id for row in found[at]] == [session]
+    assert sessions[which] not in set.union(*store.asked), "it is withdrawn: what is written later would be older"
+
+
+async def test_a_session_that_is_cancelled_while_it_is_written_ends_after_that() -> None:
+    asked, written = asyncio.Event(), asyncio.Event()
+
+    class Slow(Rows):
+        async def rows(self, statement: Bound) -> list[Any]:
+            asked.set()
+            await written.wait()
+            return await super().rows(statement)
+
+    gathered = GatheredWrites(Slow())  # type: ignore[arg-type]
+    first, second = (asyncio.ensure_future(gathered.of(each)(said(each))) for each in (FIRST, SECOND))
+    await asked.wait()
+    second.cancel()
+    await asyncio.sleep(0)
+    assert not second.done(), "what the session writes next must come after this"
+    written.set()
+    assert isinstance((await asyncio.gather(first, second, return_exceptions=True))[1], asyncio.CancelledError)
+
+
+async def test_a_newer_message_is_not_overwritten_by_an_older_one_of_a_batch() -> None:
+    kept: list[str] = []
+
+    class Kept(Rows):
+        async def rows(self, statement: Bound) -> list[Any]:
+            await asyncio.sleep(0)
+            kept.extend(each["content"][0]["text"] for each in statement.given["messages"])
+            return [
+                SimpleNamespace(session_id=UUID(each["session_id"]), item_id=each["item_id"])
+                for each in statement.given["messages"]
+            ]
+
+    store = Kept()
+    gathered = GatheredWrites(store)  # type: ignore[arg-type]
+    privacy = SimpleNamespace(redaction=SimpleNamespace(data=lambda part: part))
+    gateway: Any = SimpleNamespace(store=store, gathered=gathered, row_privacy=privacy, gateway_id="gw")
+    session: Any = SimpleNamespace(session_id=FIRST, epoch=1)
+    writer = TranscriptWriter(gateway, session)
+    writer.keep([Message(1, "item_1", "assistant", [{"type": "output_text", "text": "the whole answer"}])])
+    behind = asyncio.create_task(writer.flush(gathered.of(FIRST)))
+    await asyncio.sleep(0)
+    writer.keep([Message(1, "item_1", "assistant", [{"type": "output_text", "text": "the whole"}])])
+    assert await writer.flush()
+    assert await behind
+    assert kept[-1] == "the whole"
 
 
 async def test_what_postgres_refuses_of_one_session_holds_up_no_other() -> None:
@@ -84,6 +133,25 @@ async def test_what_postgres_refuses_of_one_session_holds_up_no_other() -> None:
     first, second, third = await written(store, FIRST, SECOND, THIRD)
     assert second is refused
     assert [row.session_id for row in [*first, *third]] == [FIRST, THIRD]
+
+
+async def test_a_session_whose_write_fails_is_alone_until_it_succeeds() -> None:
+    problems: list[Exception] = [psycopg.errors.LockNotAvailable("locked")] * 3
+    store = Rows(lambda sessions: problems.pop() if problems and SECOND in sessions else None)
+    gathered = GatheredWrites(store)  # type: ignore[arg-type]
+    first, second = gathered.of(FIRST), gathered.of(SECOND)
+    for _ in range(4):
+        await asyncio.gather(first(said(FIRST)), second(said(SECOND)), return_exceptions=True)
+    assert store.asked.count({FIRST, SECOND}) == 2, "with others before it failed, and after it succeeded"
+    assert store.asked.count({SECOND}) == 3
+
+
+async def test_a_defect_in_what_one_session_writes_holds_up_no_other() -> None:
+    defect = TypeError("no such parameter")
+    store = Rows(lambda sessions: defect if SECOND in sessions else None)
+    first, second = await written(store, FIRST, SECOND)
+    assert second is defect
+    assert [row.session_id for row in first] == [FIRST]
 
 
 @pytest.mark.parametrize("problem", [psycopg.OperationalError("cut"), OSError("away"), TimeoutError()])
