@@ -118,7 +118,7 @@ class Conversation:
             table, turns, agent.gather_seconds, agent.quiet_seconds, agent.hold_seconds
         )
         scheduler.asks_aloud = "approvals" not in wants
-        call_end = CallEnd(scheduler)
+        call_end = CallEnd(scheduler, carried.wanted_end)
         builtin_tools = BuiltinTools(table, turns, scheduler.asks_aloud, phone, call_end)
         self._hearing = scheduler.hearing = carried.hearing or Hearing(why="resumed" if carried.has_past else "first")
         self._hearing.hears_by(reports="playback" in wants, is_elsewhere=joins and "audio" in agent.output_modalities)
@@ -269,19 +269,20 @@ class Conversation:
             creates=tuple(self._scheduler.client_creates()),
             user_waits=self._scheduler.is_owed(now),
             hearing=self._hearing,
+            wanted_end=self._speaker.call_end.wanted,
         )
 
     def take_over(self, carried: CarriedState) -> None:
         """Take over newer state: an earlier epoch went on while this one was being opened."""
         self._is_outdated = self._client.settings.take_over(carried.client_session)
-        self._carried_state = carried
+        self._carried_state, self._speaker.call_end.wanted = carried, carried.wanted_end
         self.calls.go_on_from(carried.calls)
         self._turns.go_on_from(carried.turns)
         self._scheduler.waiting = list(carried.creates)
 
     def is_quiet(self, now: float) -> bool:
-        """Return True if neither side speaks or is about to."""
-        return self.is_open and self._scheduler.is_quiet(now)
+        """Return True if neither side speaks or is about to, and no end of a phone call is pending."""
+        return self.is_open and self._scheduler.is_quiet(now) and not self._speaker.call_end.is_pending
 
     def is_speaking(self, now: float) -> bool:
         """Return True while the model's voice is played, as far as is known."""

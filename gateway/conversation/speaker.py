@@ -20,6 +20,10 @@ from gateway.conversation.turn_taking.slot import Active, Asked, By
 HUNG_FACTOR = 2
 """A server that is silent for so many times what a create may take is taken for hung."""
 NOT_TRANSFERRED = "The call could not be transferred. Tell the caller so, and ask what you can do for them instead."
+TRANSFER_LOST = (
+    "Whether the call is being transferred is not known any more. Tell the caller that it may not have worked, and ask "
+    "what you can do for them instead."
+)
 NAMES = {By.RESULTS: "speak", By.QUESTION: "question", By.FILLER: "filler"}
 """What the event id of the gateway's create says."""
 
@@ -48,6 +52,8 @@ class Speaker:
     def say(self, now: float) -> list[Action]:
         """Return the events that are due now."""
         actions = [*self._tidy(), *self._offer()]
+        if self.call_end.take_lost_transfer():
+            actions += self._tell_of_transfer(TRANSFER_LOST, now)
         ask = next_ask(self.scheduler, now)
         return [*actions, *(self.call_end.due(now) if ask is None else self._ask(ask, now))]
 
@@ -72,8 +78,12 @@ class Speaker:
 
     def transfer_failed(self, now: float) -> list[Action]:
         """Tell the model that the call is not transferred, and have it say so."""
+        self.call_end.transfer_failed()
+        return self._tell_of_transfer(NOT_TRANSFERRED, now)
+
+    def _tell_of_transfer(self, words: str, now: float) -> list[Action]:
         self.scheduler.owed_at = now
-        content = [{"type": "input_text", "text": NOT_TRANSFERRED}]
+        content = [{"type": "input_text", "text": words}]
         item = {"type": "message", "role": "system", "content": content}
         return [SendToModel(self.ours("transfer", {"type": CREATE_ITEM, "item": item}))]
 

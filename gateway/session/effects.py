@@ -265,6 +265,8 @@ class EffectExecutor:
             await line.control.transfer(target)
         except CallControlFailed as problem:
             log.warning("call not transferred: session %s to %s (%s)", session_id, target, problem)
+            async with self._session.switching:  # the conversation that asked may have been followed by another
+                link = self._session.link or link
             return await self.execute(link, link.conversation.transfer_failed(time.monotonic()))
         log.info("call transferred: session %s to %s", session_id, target)
         raise SessionEnded.because("call_transferred")

@@ -34,6 +34,9 @@ pytestmark = [pytest.mark.long, pytest.mark.timeout(180)]
 
 MAX_BODY = 64 * 1_024
 GOODBYE_MS = 1_000
+LONG_GOODBYE_MS = 4_000
+"""So long that the end of the call is still pending when something happens."""
+LENGTHS = {"Goodbye.": GOODBYE_MS, "It was a pleasure to help you.": LONG_GOODBYE_MS}
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +47,7 @@ def _stack(
     folder = logs / "orders"
     folder.mkdir()
     with (
-        played(load(str(HERE / "phone_desk.yaml")), {"Goodbye.": GOODBYE_MS}) as provider,
+        played(load(str(HERE / "phone_desk.yaml")), LENGTHS) as provider,
         own_database(database_url, "ringback_sip", migrated_template) as database,
         own_redis_db(redis_url, redis_number(OF_A_FILE)) as redis,
         running_line(
@@ -193,6 +196,28 @@ def test_a_call_outlives_its_gateway_and_is_told_the_result_once(stack: CallLine
     provider.speaks(call, "goodbye")
     acted(provider, call_id, "hangup")
     assert stack.ended(session["id"], on=SECOND) == "call_ended"
+
+
+@pytest.mark.parametrize(
+    ("how", "by", "epoch"), [(None, FIRST, 2), (signal.SIGTERM, SECOND, 1), (signal.SIGKILL, SECOND, 2)]
+)
+def test_a_call_that_is_about_to_end_ends_although_its_sideband_or_its_gateway_is_lost(
+    stack: CallLine, how: signal.Signals | None, by: str, epoch: int
+) -> None:
+    provider, call_id = stack.provider, rings(stack)
+    call = provider.joined(call_id)
+    eventually(lambda: call.responses, "the greeting")
+    provider.speaks(call, "farewell")
+    eventually(call.outputs, "end_call to be answered")
+    session = session_of(stack, call_id)
+    stack.placed(session["id"])
+    if how is None:
+        provider.drops(call)
+    else:
+        os.kill(stack.line.pids[FIRST], how)
+    acted(provider, call_id, "hangup")
+    assert stack.ended(session["id"], on=by) == "call_ended"
+    assert session_of(stack, call_id, on=by)["epoch"] == epoch
 
 
 def test_a_call_whose_gateway_dies_while_it_is_accepted_is_answered_by_another(stack: CallLine) -> None:

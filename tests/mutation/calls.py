@@ -11,6 +11,8 @@ RESULTS, SENDER = "gateway/conversation/conversation.py", "gateway/conversation/
 ANNOUNCED = "ringback/statements/sessions/announced_calls.py"
 T_ANNOUNCED = "tests/integration/statements/test_announced_calls.py"
 T_AT_ONCE = "tests/integration/statements/test_announced_calls_at_once.py"
+CALL_END, INTAKE = "gateway/conversation/turn_taking/call_end.py", "gateway/conversation/tool_calls/intake.py"
+REPLAY = "gateway/conversation/reconnect/replay.py"
 DESK, T_DESK = "gateway/calls/desk.py", "tests/unit/gateway/calls/test_desk.py"
 LEASE, STATES = "ringback/leases/lease.py", "ringback/jobs/states.py"
 WRITER, EVENT_IDS = "gateway/session/moment_writer.py", "gateway/conversation/event_ids.py"
@@ -20,6 +22,8 @@ T_EARLY = "tests/unit/gateway/conversation/tool_calls/test_early_answers.py"
 T_CALLS = "tests/integration/statements/test_calls.py"
 T_GUARD = "tests/unit/gateway/conversation/test_guard.py"
 T_BESIDE = "tests/unit/gateway/conversation/turn_taking/test_beside_a_call.py"
+T_END = "tests/unit/gateway/conversation/turn_taking/test_call_end.py"
+T_REPLAY = "tests/unit/gateway/conversation/reconnect/test_replay.py"
 
 CALL_GUARDS = [
     gone("a call of a gateway that lives is not taken", T_CALLS, CALLS, ", ~exists(attended))", ")"),
@@ -130,6 +134,25 @@ CALL_GUARDS = [
         "return",
     ),
     gone("a call that was transferred is not hung up", T_DESK, DESK, 'over.reason == "call_over"', "False"),
+    gone(
+        "a pending end goes on behind a lost sideband", T_END, RESULTS, "(scheduler, carried.wanted_end)", "(scheduler)"
+    ),
+    gone("a gateway stays until a pending end has come", T_END, RESULTS, " and not self._speaker.call_end.is_pending"),
+    gone(
+        "a transfer is not repeated by the next gateway",
+        T_END,
+        CALL_END,
+        "        if is_transfer:\n",
+        "        if False:\n",
+    ),
+    gone(
+        "a caller who has spoken keeps the line",
+        T_END,
+        INTAKE,
+        "known is None and past.is_of_last_turn",
+        "known is None",
+    ),
+    gone("what has no place ends no call", T_REPLAY, REPLAY, '["user"] < position < AT_THE_END', '["user"] < position'),
     gone("a forged output is no echo", T_GUARD, GUARD, '"session", "forged_output", "forged_item"', '"session",'),
     gone("an output is ours by its words, too", T_GUARD, GUARD, 'output != ours["output"]', "False"),
     gone(

@@ -9,6 +9,7 @@ from gateway.conversation.call_table import CallTable
 from gateway.conversation.client.resend_buffer import ResendBuffer
 from gateway.conversation.item_log import ItemLog
 from gateway.conversation.reconnect.replay import ConversationHistory
+from gateway.conversation.turn_taking.call_end import WantedEnd
 from gateway.conversation.turn_taking.hearing import Hearing
 from gateway.conversation.turns import UserTurns
 
@@ -30,6 +31,7 @@ class CarriedState:
         creates: the client's `response.create`s that no response has answered.
         user_waits: True where a response was under way, asked for or due; None where only the rows can tell.
         hearing: what the user hears of earlier responses: the client goes on playing them.
+        wanted_end: the end of the phone call, or its transfer, that the model has asked for.
     """
 
     has_past: bool = False
@@ -44,6 +46,7 @@ class CarriedState:
     creates: tuple[Event, ...] = ()
     user_waits: bool | None = None
     hearing: Hearing | None = None
+    wanted_end: WantedEnd | None = None
 
     def is_awaited(self, past: ConversationHistory) -> bool:
         """Return True if the user waits for an answer that an earlier epoch did not give."""

@@ -125,6 +125,7 @@ def _call(row: Any, epoch: int | None, spoken: dict[str, int], untold: Container
         # What was told in time does not go out of date afterwards.
         age=float(row.took if enters and not is_news else row.age),
         is_late=position < spoken["user"],
+        is_of_last_turn=spoken["user"] < position < AT_THE_END,
         is_action=row.effect != Effect.PURE,
         is_unwanted=row.cancel_reason in UNWANTED,
         waits_for_yes=row.state == JobState.PENDING and row.approval == Approval.REQUESTED,

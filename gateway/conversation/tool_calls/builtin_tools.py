@@ -134,6 +134,17 @@ class BuiltinTools:
         call.is_denied = not approved
         return [Decide(call.job_id, approved)] if call.job_id else []
 
+    def remember_end(self, call: Call, now: float, *, is_wanted: bool) -> None:
+        """Go on with the end of the phone call for which the model has asked earlier.
+
+        Args:
+            is_wanted: another gateway was asked, and the caller has said nothing since.
+        """
+        call.is_unwanted = True  # its answer is not spoken of
+        phone, call_end, is_transfer = self.phone, self.call_end, call.name == TRANSFER
+        if is_wanted and phone is not None and call_end is not None and (is_transfer or phone.ends_calls):
+            call_end.remember(is_transfer=is_transfer, response=call.response_id, now=now)
+
     def _end(self, call: Call, place: object, now: float) -> Outcome:
         """Note that the model wants the call to end, or to be transferred to a place of the agent's file."""
         phone, call_end = self.phone, self.call_end

@@ -18,7 +18,7 @@ from gateway.conversation.actions import Action, Cancel, RecordCall
 from gateway.conversation.call_table import Call, CallTable, Owner, Stage
 from gateway.conversation.event_ids import EventIds, storable
 from gateway.conversation.tool_calls.arguments import ArgumentSchemas, parse
-from gateway.conversation.tool_calls.builtin_tools import BuiltinTools
+from gateway.conversation.tool_calls.builtin_tools import ENDS, BuiltinTools
 from gateway.conversation.tool_calls.client_tools import ClientTools
 from gateway.conversation.tool_calls.loop_guard import ToolLoopGuard
 from gateway.conversation.tool_calls.past_call import PastCall
@@ -136,6 +136,8 @@ class CallIntake:
         """
         known = self.calls.get(past.call_id)
         call = known if known is not None and known.is_running else self.calls.add(past.as_call(self.turns.number, now))
+        if past.tool in ENDS and (past.outcome is None or past.outcome.state == JobState.SUCCEEDED):
+            self.builtin_tools.remember_end(call, now, is_wanted=known is None and past.is_of_last_turn)
         if past.outcome is not None:
             if past.is_news or not past.is_late:
                 self._taint(past.behavior, past.outcome)

@@ -32,6 +32,8 @@ class PastCall:
     """Seconds from when it was asked for: until now, or until its answer was there, where that has been told."""
     is_late: bool = False
     """The user has had a turn since."""
+    is_of_last_turn: bool = False
+    """It is known where it stands, and the user has had no turn since."""
     is_action: bool = False
     is_unwanted: bool = False
     """It was cancelled by the caller, or on their account."""

@@ -7,6 +7,10 @@ The model says goodbye and calls `end_call`, or `transfer_call`, often in one re
     all that was said is played to its end, as far as is known (`hearing`)
 
 If the caller speaks first, the call goes on, and the model may ask again.
+
+What is pending outlives its connection: the next conversation of this process is given it. A gateway that takes the
+call over finds in the rows that the model has asked. What the caller has heard it cannot know: the model is asked for
+its last words again, and the call ends behind them. A transfer may be under way at the carrier: it is not repeated.
 """
 
 from __future__ import annotations
@@ -28,7 +32,7 @@ TAIL_SECONDS = 0.5
 
 
 @dataclass(frozen=True, slots=True)
-class _Wanted:
+class WantedEnd:
     """What was asked for: a transfer to this address, or the end; by which response, when, and in which turn.
 
     `spoke_before` is the response that had spoken last by then.
@@ -47,38 +51,68 @@ class _Wanted:
 
 @dataclass(slots=True)
 class CallEnd:
-    """End of one call. Times are seconds of the session's own clock."""
+    """End of one call. Times are seconds of the session's own clock.
+
+    Args:
+        wanted: what the model has asked for, and what has not come yet.
+        has_lost_transfer: an earlier gateway was asked for a transfer, and what came of it is not known.
+    """
 
     scheduler: ResponseScheduler
-    _wanted: _Wanted | None = None
+    wanted: WantedEnd | None = None
+    has_lost_transfer: bool = False
+    _is_transferring: bool = False
     _asked_for_words: bool = False
+
+    @property
+    def is_pending(self) -> bool:
+        """True from when the model has asked until the call has ended, or goes on."""
+        return self.wanted is not None or self._is_transferring
 
     def ask(self, target: str | None, response: str | None, now: float) -> None:
         """Note that the model wants the call to end, or to be transferred to `target`."""
         scheduler, self._asked_for_words = self.scheduler, False
-        self._wanted = _Wanted(target, response, now, scheduler.turns.number, scheduler.hearing.last_spoke)
+        self.wanted = WantedEnd(target, response, now, scheduler.turns.number, scheduler.hearing.last_spoke)
 
     def due(self, now: float) -> list[Action]:
         """Return the end of the call, if its time has come."""
-        wanted = self._wanted
+        wanted = self.wanted
         if wanted is None:
             return []
         if self.scheduler.turns.number != wanted.turn:
-            self._wanted = None  # the caller has spoken
+            self.wanted = None  # the caller has spoken
             return []
         if now < wanted.at + END_SECONDS and self._ends_at(wanted, now) > now:
             self._ask_for_words(wanted, now)
             return []
-        self._wanted = None
+        self.wanted, self._is_transferring = None, wanted.target is not None
         ended = Close(ENDED["call_ended"], "call_ended")
         return [ended if wanted.target is None else TransferCall(wanted.target)]
 
+    def transfer_failed(self) -> None:
+        """Note that the call goes on behind its transfer."""
+        self._is_transferring = False
+
+    def remember(self, *, is_transfer: bool, response: str | None, now: float) -> None:
+        """Note what the model has asked an earlier gateway for, the newest first: it is still to come."""
+        if self.is_pending or self.has_lost_transfer:
+            return
+        if is_transfer:
+            self.has_lost_transfer = True
+        else:
+            self.ask(None, response, now)
+
+    def take_lost_transfer(self) -> bool:
+        """Return True once if the model has to be told that a transfer was lost."""
+        was_lost, self.has_lost_transfer = self.has_lost_transfer, False
+        return was_lost
+
     def wake_at(self, now: float) -> float | None:
         """Return when `due` has something, if no event comes first."""
-        wanted = self._wanted
+        wanted = self.wanted
         return None if wanted is None else min(self._ends_at(wanted, now), wanted.at + END_SECONDS)
 
-    def _ends_at(self, wanted: _Wanted, now: float) -> float:
+    def _ends_at(self, wanted: WantedEnd, now: float) -> float:
         """Return when the call may end, as far as is known; infinity where only an event can tell."""
         has_words = wanted.has_words(self.scheduler.hearing.last_spoke) or self._asked_for_words
         if not (has_words and self._is_told(now) and self.scheduler.hearing.is_settled):
@@ -91,7 +125,7 @@ class CallEnd:
         speaks = not isinstance(scheduler.slot, Idle) or users.is_talking(scheduler.user, now)
         return not (speaks or scheduler.waiting or scheduler.calls.untold() or scheduler.owed_at is not None)
 
-    def _ask_for_words(self, wanted: _Wanted, now: float) -> None:
+    def _ask_for_words(self, wanted: WantedEnd, now: float) -> None:
         """Have the model speak, once, if it has said nothing."""
         if self._is_told(now) and not (self._asked_for_words or wanted.has_words(self.scheduler.hearing.last_spoke)):
             self._asked_for_words, self.scheduler.owed_at = True, now

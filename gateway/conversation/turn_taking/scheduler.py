@@ -150,7 +150,7 @@ class ResponseScheduler:
 
     def playout_ended(self, response_id: str, now: float, *, is_whole: bool) -> None:
         """Note that the server plays no more of this response."""
-        self.plays_until, self.spoke_at = min(self.plays_until, now), now
+        self.plays_until = self.spoke_at = now
         self.hearing.playout_ended(response_id, now, is_whole=is_whole)
 
     def knows(self, response_id: str) -> bool:

@@ -208,6 +208,11 @@ def test_a_result_goes_out_of_date_until_it_is_told(had_at: int, told: str) -> N
     assert told in output["output"]
 
 
+def test_a_call_is_of_the_last_turn_where_its_place_is_known_and_the_user_has_not_spoken_since() -> None:
+    past = history_of([spoken(4, "user"), spoken(7)], [row(None), row(6), row(3)], None)
+    assert [call.is_of_last_turn for call in past.calls] == [False, True, False]
+
+
 def test_a_running_call_is_late_where_the_user_has_spoken_since() -> None:
     early, late = history_of([spoken(4, "user")], [row(5, delivery="none"), row(3, delivery="none")], 2).calls
     assert (early.as_call(7, 0.0).turn, late.as_call(7, 0.0).turn) == (7, 6)

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from gateway.conversation.reconnect.carry_over import CarriedState
+from gateway.conversation.reconnect.replay import ConversationHistory
+from gateway.conversation.speaker import NOT_TRANSFERRED, TRANSFER_LOST
+from gateway.conversation.tool_calls.past_call import PastCall
 from gateway.conversation.turn_taking.call_end import END_SECONDS, TAIL_SECONDS
 from ringback.agents.phone import Phone
-from tests.unit.gateway.conversation.script import SPEAK, STARTED, call, created, done, echo
-from tests.unit.gateway.conversation.turn_taking.talk import LONG, Talk
+from ringback.jobs.outcomes import Outcome, failed, succeeded
+from tests.unit.gateway.conversation.script import SPEAK, STARTED, call, created, done, echo, job_of, updated
+from tests.unit.gateway.conversation.turn_taking.talk import LONG, Talk, message
 
 PHONE = Phone(numbers=("*",), transfer_to={"sales": "tel:+18005551213"})
 CLOSE = "close 1000 call_ended"
@@ -171,3 +177,135 @@ def test_what_is_offered_and_served(phone: Phone | None, names: list[str]) -> No
         script.model(created("R2"), call("own", "R2", name="end_call", arguments={}))
         assert script.records[0].outcome is not None
         assert script.records[0].outcome.code == "no_phone_call"
+
+
+# — beside a call: the conversation goes on while gateways come and go —
+
+
+def beside(carried: CarriedState | None = None, *past: PastCall, phone: Phone = PHONE) -> Talk:
+    """A gateway is beside a phone call; it has been told what is carried over, and what the rows hold."""
+    script = Talk(joins=True, phone=phone, carried=carried)
+    script.conversation.tick(script.now)
+    script.model(updated(script))
+    if carried is not None:
+        script._do(script.conversation.remember(ConversationHistory(calls=past), script.now))
+    assert script.conversation.is_open
+    return script
+
+
+def goes_on(script: Talk) -> Talk:
+    """The sideband is lost, and the same gateway attaches anew."""
+    script._do(script.conversation.cut("upstream_closed", script.now))
+    return beside(script.conversation.carry(script.now))
+
+
+def words(script: Talk, response: str = "R2", item: str = "item_2") -> None:
+    """The model says so much, of which the gateway is shown the transcript."""
+    added = {"type": "response.output_item.added", "response_id": response, "item": message(item)}
+    delta = {"type": "response.output_audio_transcript.delta", "response_id": response, "item_id": item, "delta": "Bye"}
+    script.model(created(response), added, delta)
+
+
+def played(script: Talk, kind: str, response: str = "R2") -> list[str]:
+    return script.model({"type": f"output_audio_buffer.{kind}", "response_id": response})
+
+
+def says_more(script: Talk) -> list[str]:
+    """The model says something else, which the caller hears; what has come of it."""
+    words(script, "R9", "item_9")
+    ends(script, "R9")
+    played(script, "started", "R9")
+    script.wait(LONG)
+    played(script, "stopped", "R9")
+    return script.wait(TAIL_SECONDS)
+
+
+def of_rows(name: str = "end_call", outcome: Outcome | None = None, *, is_last: bool = True) -> PastCall:
+    """The call as its row has it, in a gateway that has not heard it."""
+    row = PastCall(job_of("own"), 7, "item_own", "own", "R2", name, {"to": "sales"}, outcome=outcome)
+    return replace(row, is_of_last_turn=is_last, is_news=outcome is not None, may_be_there=True)
+
+
+def test_it_ends_behind_the_goodbye_although_the_sideband_was_lost() -> None:
+    script = beside()
+    words(script)
+    asks(script)
+    ends(script)
+    played(script, "started")
+    script = goes_on(script)
+    script.wait(LONG)
+    assert not script.conversation.is_quiet(script.now), "a gateway that ends does not leave the call before"
+    played(script, "stopped")
+    assert script.wait(TAIL_SECONDS)[-1] == CLOSE
+    assert SPEAK not in script.everything, "the goodbye was said"
+
+
+def test_it_ends_in_time_although_the_end_of_the_goodbye_was_not_heard() -> None:
+    script = beside()
+    words(script)
+    asks(script)
+    ends(script)
+    played(script, "started")
+    assert CLOSE in goes_on(script).wait(END_SECONDS)
+
+
+def test_a_caller_who_has_spoken_keeps_the_line_when_the_sideband_is_lost() -> None:
+    script = beside()
+    words(script)
+    asks(script)
+    ends(script)
+    script.model(STARTED)
+    script = goes_on(script)
+    script.wait(END_SECONDS)
+    assert CLOSE not in script.everything
+    assert script.conversation.is_quiet(script.now)
+
+
+@pytest.mark.parametrize("outcome", [None, succeeded("The call ends.")], ids=["answer on its way", "answered"])
+def test_a_gateway_that_takes_the_call_has_the_goodbye_said_again_and_ends_it(outcome: Outcome | None) -> None:
+    script = beside(CarriedState(has_past=True), of_rows(outcome=outcome))
+    script.wait(2.0)
+    assert script.everything.count(SPEAK) == 1
+    assert says_more(script)[-1] == CLOSE
+
+
+@pytest.mark.parametrize(
+    ("row", "phone"),
+    [
+        (of_rows(is_last=False), PHONE),
+        (of_rows(outcome=failed("too_many_calls", "No.")), PHONE),
+        (of_rows(), Phone(numbers=("*",), ends_calls=False)),
+    ],
+    ids=["the caller has spoken since", "it was refused", "the agent may not end calls"],
+)
+def test_a_gateway_that_takes_a_call_that_was_not_to_end_goes_on(row: PastCall, phone: Phone) -> None:
+    script = beside(CarriedState(has_past=True), row, phone=phone)
+    script.wait(2.0)
+    says_more(script)
+    assert CLOSE not in script.everything
+    assert script.conversation.is_quiet(script.now)
+
+
+def test_a_gateway_that_takes_the_call_repeats_no_transfer_and_has_the_caller_told() -> None:
+    script = beside(CarriedState(has_past=True), of_rows("transfer_call", succeeded("The call is transferred.")))
+    (said,) = [event["item"]["content"][0]["text"] for event in script.to_model if "item" in event]
+    assert said == TRANSFER_LOST
+    assert SPEAK in script.wait(2.0)
+    says_more(script)
+    assert not [seen for seen in script.everything if seen.startswith("transfer")]
+
+
+def test_a_gateway_that_ends_waits_for_a_transfer_that_is_under_way() -> None:
+    script = beside()
+    words(script)
+    asks(script, "transfer_call", to="sales")
+    ends(script)
+    played(script, "started")
+    played(script, "stopped")
+    assert TRANSFER in script.wait(TAIL_SECONDS)
+    assert not script.conversation.is_quiet(script.now)
+    script._do(script.conversation.transfer_failed(script.now))
+    assert script.to_model[0]["item"]["content"][0]["text"] == NOT_TRANSFERRED
+    words(script, "R9", "item_9")
+    ends(script, "R9")
+    assert script.conversation.is_quiet(script.now)
