@@ -28,8 +28,9 @@ PLACE_SECONDS = 15.0
 """A browser waits for its answer; a provider that takes longer has the caller give up."""
 STEER_SECONDS = 5.0
 """To accept, reject, refer or hang up."""
-KEPT_SECONDS = 60.0
-"""How long an idle connection is kept: the next call then waits for no handshake. Most servers close later."""
+KEPT_SECONDS = 50.0
+"""How long an idle connection is kept: the next call then waits for no handshake. Less than 60 s, after which load
+balancers close by default: one that closes as a call is placed or transferred fails it, and that is not repeated."""
 MAX_ANSWER_BYTES = 64 * 1_024
 """Of an SDP answer; a real one is 2 KB."""
 
