@@ -120,12 +120,14 @@ def static_token(
     user: Annotated[str, typer.Argument(help="The user's name, which stands in the history.")],
     trusted: Annotated[bool, typer.Option("--trusted", help="For your backend (docs/clients.md).")] = False,
     transcripts: Annotated[bool, typer.Option("--transcripts", help="It reads in the console what was said.")] = False,
+    recordings: Annotated[bool, typer.Option("--recordings", help="It listens to recorded voices.")] = False,
 ) -> None:
     """Make a token for the settings, without a database. Put the output into RINGBACK_TOKENS."""
     if not user or set(user) & set(":, "):
         raise ConfigurationError(f"USER must hold no colon, comma or space, and not be empty, unlike {user!r}")
-    marks = f"{':trusted' if trusted else ''}{':transcripts' if transcripts else ''}"
-    typer.echo(f"{user}:rb_{secrets.token_urlsafe(24)}{marks}")
+    given = {"trusted": trusted, "transcripts": transcripts, "recordings": recordings}
+    marks = [mark for mark, is_given in given.items() if is_given]
+    typer.echo(":".join([user, f"rb_{secrets.token_urlsafe(24)}", *marks]))
 
 
 def named(option: str, name: str) -> str:

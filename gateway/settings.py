@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import NoDecode
 
-from gateway.auth.authenticator import SCOPES, TRANSCRIPTS, TRUSTED, StaticToken
+from gateway.auth.authenticator import RECORDINGS, SCOPES, TRANSCRIPTS, TRUSTED, StaticToken
 from gateway.auth.jwt_settings import ALGORITHMS, is_safe_source
 from gateway.auth.origins import origin
 from gateway.upstream.call_endpoints import sideband_url
@@ -18,7 +18,7 @@ from gateway.webhook_signing import BadSecret, key_of
 from ringback.agents.quotas import Dollars, Quotas, Sessions, Tokens
 from ringback.config.settings import Stores
 
-MARKS = frozenset({TRUSTED, TRANSCRIPTS})
+MARKS = frozenset({TRUSTED, TRANSCRIPTS, RECORDINGS})
 """Scopes that a token of RINGBACK_TOKENS has if its name follows, after a colon."""
 
 
@@ -56,7 +56,7 @@ class GatewaySettings(Stores):
 
     tokens: Annotated[dict[str, StaticToken], NoDecode] = Field(default_factory=dict, alias="RINGBACK_TOKENS")
     """Static tokens, as `user:token,user:token:trusted`: the name stands in the history, a `trusted` token is a
-    backend's, and one with `transcripts` reads in the console what was said."""
+    backend's, one with `transcripts` reads in the console what was said, and one with `recordings` hears it."""
     retention_days: int | None = Field(None, ge=1, le=36_500, alias="RINGBACK_RETENTION_DAYS")
     """Days that a session is kept after its end, if its tenant has no setting; None: for ever."""
     recording_days: int = Field(30, ge=1, le=36_500, alias="RINGBACK_RECORDING_DAYS")

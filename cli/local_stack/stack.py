@@ -217,7 +217,7 @@ def _start_simulator(group: ProcessGroup, stack: Stack, logs: Path | None) -> No
 
 def _start_gateway(group: ProcessGroup, stack: Stack, logs: Path | None, *, has_page: bool) -> None:
     gateway = {
-        "RINGBACK_TOKENS": f"demo:{stack.token}:transcripts",
+        "RINGBACK_TOKENS": f"demo:{stack.token}:transcripts:recordings",
         "RINGBACK_PORT": stack.url.rpartition(":")[2],
         "RINGBACK_AGENTS": str(agents_folder()),
         **_upstream(stack),

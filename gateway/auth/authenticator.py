@@ -97,7 +97,7 @@ class StaticToken:
     """A token of the settings.
 
     Args:
-        marks: scopes that it has beside those of every such token: `trusted`, `transcripts`.
+        marks: scopes that it has beside those of every such token: `trusted`, `transcripts`, `recordings`.
     """
 
     secret: SecretStr

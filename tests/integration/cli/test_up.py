@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from threading import Thread
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -115,6 +116,9 @@ def test_token_and_ports_stay_and_a_port_that_is_taken_is_told(folder: Path) -> 
         certificate = up.read_until(r"export SSL_CERT_FILE=(\S+)")[1]
         trusted = ssl.create_default_context(cafile=certificate)
         assert httpx.get(f"{first['url']}/healthz", verify=trusted).json() == {"status": "ok"}
+        hears = {"Authorization": f"Bearer {first['token']}"}
+        asked = httpx.get(f"{first['url']}/v1/sessions/{uuid4()}/recording", headers=hears, verify=trusted)
+        assert asked.status_code == 404, "its owner's token may listen; there is no such session"
         port = first["url"].rpartition(":")[2]
         other = [sys.executable, "-m", "cli", "up", "--folder", str(folder / "other"), "--port", port]
         done = subprocess.run(other, capture_output=True, text=True, timeout=PATIENCE, check=False)

@@ -143,10 +143,11 @@ def test_a_token_is_ready_to_be_put_into_the_settings(
     assert user == "alice"
     assert len(token) >= 32
     assert ":" not in token
-    monkeypatch.setattr(sys, "argv", ["ringback", "token", "static", "alice", "--trusted", "--transcripts"])
+    marks = ["--trusted", "--transcripts", "--recordings"]
+    monkeypatch.setattr(sys, "argv", ["ringback", "token", "static", "alice", *marks])
     with pytest.raises(SystemExit):
         main()
-    assert capsys.readouterr().out.strip().endswith(":trusted:transcripts")
+    assert capsys.readouterr().out.strip().endswith(":trusted:transcripts:recordings")
 
 
 def test_a_user_is_not_erased_without_confirmation(

@@ -156,7 +156,8 @@ def test_what_is_wrong_is_named_in_one_sentence_without_its_value(
 def test_tokens_and_headers_are_read_as_they_are_written(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = read(
         monkeypatch,
-        RINGBACK_TOKENS=" ada:token:with:colons , bob:another-token:trusted,eve:third-token-of-all:transcripts:trusted",
+        RINGBACK_TOKENS=" ada:token:with:colons , bob:another-token:trusted"
+        ",eve:third-token-of-all:transcripts:recordings:trusted",
         REALTIME_HEADERS='{"X-Key": "1"}',
     )
     assert {user: token.secret.get_secret_value() for user, token in settings.tokens.items()} == {
@@ -165,7 +166,7 @@ def test_tokens_and_headers_are_read_as_they_are_written(monkeypatch: pytest.Mon
         "eve": "third-token-of-all",
     }
     marks = {user: set(token.marks) for user, token in settings.tokens.items() if token.marks}
-    assert marks == {"bob": {"trusted"}, "eve": {"trusted", "transcripts"}}
+    assert marks == {"bob": {"trusted"}, "eve": {"trusted", "transcripts", "recordings"}}
     assert settings.realtime_headers == {"X-Key": "1"}
 
 
