@@ -79,15 +79,21 @@ class ConnectionPool:
                 async with self._committed(connection):
                     yield connection
                 return
+            refused: psycopg.Error | None = None
             try:
                 async with connection.pipeline():
-                    await connection.execute(begin(connection), prepare=False)
-                    yield connection
-                    await connection.execute(COMMIT, prepare=False)
-            except psycopg.Error:
+                    try:
+                        await connection.execute(begin(connection), prepare=False)
+                        yield connection
+                        await connection.execute(COMMIT, prepare=False)
+                    except psycopg.Error as problem:  # a pipeline that it left would log what else was not run
+                        refused = problem
+            except psycopg.Error as problem:
+                refused = refused or problem
+            if refused is not None:
                 if connection.pgconn.transaction_status == TransactionStatus.INERROR:
                     await connection.execute(ROLLBACK, prepare=False)
-                raise
+                raise refused
 
     async def close(self) -> None:
         """Close the idle connections. The pool may be used again."""
