@@ -176,18 +176,20 @@ async def _open(
     await stack.enter_async_context(_kept_going(changes.watch_events, agents.keep_current))
     await stack.enter_async_context(_kept_going(retention.forget, retention.erase_marked, garbage.keep_collecting))
     log.info("gateway %s is ready: agents %s", gateway_id, ", ".join(agents))
-    return await _open_phone(stack, settings, gateway)
+    return await _open_phone(stack, settings, gateway, work["lost_announcements"])
 
 
-async def _open_phone(stack: AsyncExitStack, settings: GatewaySettings, gateway: Gateway) -> Gateway:
+async def _open_phone(
+    stack: AsyncExitStack, settings: GatewaySettings, gateway: Gateway, lost: asyncio.Event
+) -> Gateway:
     """Return the gateway with what takes phone calls, as far as the settings have it."""
     gateway = replace(gateway, twilio=_twilio(settings, gateway))
     keys = tuple(key_of(secret.get_secret_value()) for secret in settings.webhook_secrets)
     if not keys or gateway.desk is None:
         return gateway
-    sip = SipCalls(gateway.desk)
+    sip = SipCalls(gateway.desk, lost)
     stack.push_async_callback(sip.close)
-    await stack.enter_async_context(_kept_going(sip.watch_announcements))
+    await stack.enter_async_context(_kept_going(sip.watch_announcements, sip.forget_old))
     return replace(gateway, sip=sip, webhook_keys=keys)
 
 

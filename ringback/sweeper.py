@@ -122,7 +122,7 @@ STEPS = frozenset(
 """Flags of a look, one for each step of a round. A round that follows a full one takes them all."""
 ENDINGS = frozenset({"lost_sessions", "lost_jobs", "overdue_jobs", "unresumed_sessions", "late_results"})
 """Those after which a result may be ready in a session that has ended: the look could not see it yet."""
-TASKS = frozenset({"due_webhooks", "erased_users", "held_sessions", "unattended_calls"})
+TASKS = frozenset({"due_webhooks", "erased_users", "held_sessions", "lost_announcements", "unattended_calls"})
 """Flags of a gateway's look, one for each of its tasks that waits for work."""
 
 

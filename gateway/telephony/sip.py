@@ -20,7 +20,7 @@ import psycopg
 
 from gateway.calls.desk import AttachLost, CallDesk, OpenedCall
 from gateway.errors import ApiError, LimitReached, Unavailable
-from gateway.retry import repeat
+from gateway.retry import once_set, repeat
 from gateway.telephony.routing import IncomingCall, agent_for, incoming
 from gateway.upstream.call_endpoints import CALL_ID, CallRefused
 from ringback.statements.sessions import announced_calls as receipts
@@ -34,8 +34,8 @@ NOT_REJECTED = "not_rejected"
 DECLINE, BUSY = 603, 486
 """Statuses of SIP: no agent takes the call; no session may begin right now."""
 LOOK_SECONDS = 1.0
-FORGET_EVERY = 3_600
-"""Looks."""
+"""Between two attempts to take up what a look has found."""
+FORGET_SECONDS = 3_600.0
 ATTACH_SECONDS, PAUSE_SECONDS = 10.0, 0.5
 """How long Postgres may be away before an accepted call, whose caller hears nothing, is hung up."""
 MAX_HEADERS = 64
@@ -84,15 +84,19 @@ def call_in(body: bytes) -> IncomingCall | None:
 
 
 class SipCalls:
-    """The SIP calls that this gateway takes: one task for each announcement, and one that watches."""
+    """The SIP calls that this gateway takes: one task for each announcement, and one that watches.
 
-    def __init__(self, desk: CallDesk) -> None:
+    Args:
+        lost: set when a look has found an announcement that no gateway settles.
+    """
+
+    def __init__(self, desk: CallDesk, lost: asyncio.Event) -> None:
         self._desk = desk
+        self._until_lost = once_set(lost)
         self._store, self._gateway_id = desk.admission.gateway.store, desk.admission.gateway.gateway_id
         self._tasks: set[asyncio.Task[None]] = set()
         self._under_way: set[str] = set()
         self._at_once = asyncio.Semaphore(AT_ONCE)
-        self._looks = 0
 
     async def receive(self, webhook_id: str, call: IncomingCall) -> bool:
         """Record an announcement, and begin to settle it; False if it came before. Postgres' errors pass.
@@ -119,8 +123,13 @@ class SipCalls:
         return is_new
 
     async def watch_announcements(self) -> None:
-        """Take up, once a second, what no gateway settles. Until cancelled."""
-        await repeat(self._take_lost, LOOK_SECONDS, "look for unanswered phone calls")
+        """Take up what no gateway settles, as looks find it. Until cancelled."""
+        await self._until_lost()
+        await repeat(self._take_lost, LOOK_SECONDS, "look for unanswered phone calls", self._until_lost)
+
+    async def forget_old(self) -> None:
+        """Delete, once an hour, announcements that no sender repeats any more. Until cancelled."""
+        await repeat(self._forget, FORGET_SECONDS, "deletion of old announcements")
 
     async def close(self) -> None:
         """Cancel what is under way; another gateway takes it."""
@@ -137,9 +146,9 @@ class SipCalls:
             log.info("phone call %s is taken up again: no gateway has answered it", row.call_id)
             call = IncomingCall(CARRIER, row.call_id, row.caller, row.called, row.headers)
             self._begin(row.id, call, is_again=True)
-        self._looks += 1
-        if self._looks % FORGET_EVERY == 1:
-            await self._store.count(receipts.forget())
+
+    async def _forget(self) -> None:
+        await self._store.count(receipts.forget())
 
     def _begin(self, webhook_id: str, call: IncomingCall, *, is_again: bool) -> None:
         self._under_way.add(webhook_id)

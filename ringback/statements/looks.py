@@ -19,7 +19,7 @@ from sqlalchemy.dialects import postgresql
 from ringback.postgres.statement import Bound
 from ringback.statements import erasure, processes, webhooks
 from ringback.statements.jobs import sweeps
-from ringback.statements.sessions import calls, lifecycle
+from ringback.statements.sessions import announced_calls, calls, lifecycle
 
 _dialect = postgresql.dialect(paramstyle="named")  # type: ignore[no-untyped-call]  # "%" stands for itself in this one
 
@@ -44,6 +44,7 @@ def look_of_gateway(gateway_id: str, left: float = calls.LEFT_SECONDS) -> Bound:
         "due_webhooks": webhooks.due(),
         "erased_users": erasure.next_user(),
         "held_sessions": lifecycle.held_sessions.build(gateway_id),
+        "lost_announcements": announced_calls.lost(gateway_id),
         "unattended_calls": calls.unattended(gateway_id, left),
     }
     flags: list[ColumnElement[bool]] = [exists(found).label(name) for name, found in own.items()]

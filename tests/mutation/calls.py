@@ -94,8 +94,8 @@ CALL_GUARDS = [
         "what a gateway settles it does not take up",
         T_ANNOUNCED,
         ANNOUNCED,
-        "is_mine & (receipts.c.id != all_(type_coerce(under_way, ARRAY(Text))))",
-        "is_mine",
+        ".where((receipts.c.gateway_id != gateway_id) | is_dropped)",
+        "",
     ),
     gone(
         "of two gateways that take up an announcement one gets it",
@@ -123,8 +123,8 @@ CALL_GUARDS = [
         "an announcement of a gateway that lives is left to it",
         T_ANNOUNCED,
         ANNOUNCED,
-        "(~is_mine & ~is_alive(receipts.c.gateway_id))",
-        "~is_mine",
+        "is_mine | ~is_alive(receipts.c.gateway_id)",
+        "receipts.c.id.is_not(None)",
     ),
     gone(
         "a transfer that was taken counts only once the call has ended",

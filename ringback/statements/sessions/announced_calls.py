@@ -81,28 +81,37 @@ def release(webhook_id: str, gateway_id: str) -> Update:
     return update(receipts).where(mine).values(gateway_id=OF_NO_GATEWAY)
 
 
-def take_lost(gateway_id: str, under_way: Iterable[str]) -> Bound:
-    """Take announcements that no gateway settles, while their callers may still wait.
+def lost(gateway_id: str) -> Select[Any]:
+    """Select the announcements that no gateway settles, while their callers may still wait.
 
-    They are of gateways that are gone, or this gateway's own and not `under_way`: Postgres was away.
+    Those of this gateway are among them: it alone knows which of these it settles right now.
     """
+    is_mine = receipts.c.gateway_id == gateway_id
+    return select(receipts.c.id).where(
+        receipts.c.settled.is_(None),
+        receipts.c.received_at > now() - seconds(RINGS_SECONDS),
+        is_mine | ~is_alive(receipts.c.gateway_id),
+        is_steady(gateway_id),
+    )
+
+
+def take_lost(gateway_id: str, under_way: Iterable[str]) -> Bound:
+    """Take those that are `lost` and not `under_way`: their gateways are gone, or Postgres was away."""
     return _take_lost(gateway_id, list(under_way))
 
 
 @statement
 def _take_lost(gateway_id: str, under_way: list[str]) -> ReturningUpdate[Any]:
-    is_mine = receipts.c.gateway_id == gateway_id
-    dropped = is_mine & (receipts.c.id != all_(type_coerce(under_way, ARRAY(Text))))
-    lost = (
-        select(receipts.c.id)
-        .where(receipts.c.settled.is_(None), receipts.c.received_at > now() - seconds(RINGS_SECONDS))
-        .where(dropped | (~is_mine & ~is_alive(receipts.c.gateway_id)), is_steady(gateway_id))
+    is_dropped = receipts.c.id != all_(type_coerce(under_way, ARRAY(Text)))
+    found = (
+        lost(gateway_id)
+        .where((receipts.c.gateway_id != gateway_id) | is_dropped)
         .order_by(receipts.c.received_at)
         .limit(TAKE_AT_ONCE)
         .with_for_update(skip_locked=True)
-        .cte("lost")
+        .cte("found")
     )
-    taken = update(receipts).where(receipts.c.id == lost.c.id).values(gateway_id=gateway_id)
+    taken = update(receipts).where(receipts.c.id == found.c.id).values(gateway_id=gateway_id)
     columns = (receipts.c.id, receipts.c.call_id, receipts.c.caller, receipts.c.called, receipts.c.headers)
     return taken.returning(*columns)
 

@@ -11,7 +11,7 @@ from ringback.jobs.outcomes import succeeded
 from ringback.postgres.statement import Runnable
 from ringback.statements import erasure, looks, processes, webhooks
 from ringback.statements.jobs import sweeps, transitions
-from ringback.statements.sessions import calls, lifecycle
+from ringback.statements.sessions import announced_calls, calls, lifecycle
 from ringback.sweeper import STEPS, TASKS, Run, Sweeping
 from ringback.tables import jobs
 from ringback.tables import processes as processes_table
@@ -96,7 +96,7 @@ def test_a_flag_is_true_while_its_statement_would_find_a_row(rows: Rows, flag: s
 
 
 def test_every_flag_has_a_case() -> None:
-    assert {*WORK, "held_sessions"} == STEPS | TASKS
+    assert {*WORK, "held_sessions", "lost_announcements"} == STEPS | TASKS
 
 
 def test_a_gateway_is_told_that_rows_name_it(rows: Rows) -> None:
@@ -105,6 +105,18 @@ def test_a_gateway_is_told_that_rows_name_it(rows: Rows) -> None:
     rows.set_state("ended")
     assert "held_sessions" not in flags(rows, "gw")
     assert rows.run(lifecycle.held_sessions("gw")) == []
+
+
+def test_a_gateway_is_told_of_announcements_that_no_other_settles(rows: Rows) -> None:
+    call = {"call_id": "rtc_1", "caller": "+1", "called": "+2"}
+    assert "lost_announcements" not in flags(rows)
+    rows.count(announced_calls.receive("wh_1", "gw_gone", **call, headers={}))
+    assert "lost_announcements" in flags(rows)
+    assert rows.count(announced_calls.take_lost("gw2", ())) == 1
+    assert "lost_announcements" in flags(rows), "it alone knows whether it settles it"
+    assert "lost_announcements" not in flags(rows, "gw")
+    assert rows.count(announced_calls.settle("wh_1", "gw2", "rejected")) == 1
+    assert "lost_announcements" not in flags(rows)
 
 
 def test_a_process_without_the_turn_reads_the_flags_of_its_own_tasks_alone(rows: Rows) -> None:

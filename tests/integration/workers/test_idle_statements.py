@@ -60,6 +60,7 @@ def test_an_idle_gateway_and_an_idle_worker_ask_for_little(line: Line, tmp_path:
             "RINGBACK_AGENTS": str(agents_folder()),
             "REALTIME_PROVIDER": "simulator",
             "REALTIME_URL": "ws://127.0.0.1:9/v1/realtime",
+            "OPENAI_WEBHOOK_SECRET": "whsec_" + "A" * 43 + "=",
         }
         for name, environment in (("gateway", {**env, **more}), ("worker", env)):
             processes.start(Process(name, our(name), environment, tmp_path / f"{name}.log", ready=READY))

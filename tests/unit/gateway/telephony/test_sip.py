@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from types import SimpleNamespace
 from typing import Any
 
@@ -28,11 +29,24 @@ class NoStore:
         raise AssertionError(statement)
 
 
+class EmptyStore:
+    """Holds no announcement, and tells when it is asked for some."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+        self.was_asked = asyncio.Event()
+
+    async def rows(self, _statement: Any) -> list[Any]:
+        self.asked += 1
+        self.was_asked.set()
+        return []
+
+
 def full() -> SipCalls:
     gateway = SimpleNamespace(store=NoStore(), gateway_id="gw")
     admission = SimpleNamespace(gateway=gateway, why_not=lambda: "all 3 places are taken")
     desk: Any = SimpleNamespace(admission=admission)
-    return SipCalls(desk)
+    return SipCalls(desk, asyncio.Event())
 
 
 async def test_a_full_gateway_records_no_announcement() -> None:
@@ -42,3 +56,17 @@ async def test_a_full_gateway_records_no_announcement() -> None:
 
 async def test_a_full_gateway_takes_no_announcement_of_another() -> None:
     await full()._take_lost()
+
+
+async def test_postgres_is_asked_for_announcements_when_a_look_has_found_some() -> None:
+    store, lost = EmptyStore(), asyncio.Event()
+    admission = SimpleNamespace(gateway=SimpleNamespace(store=store, gateway_id="gw"), why_not=lambda: None)
+    desk: Any = SimpleNamespace(admission=admission)
+    watching = asyncio.create_task(SipCalls(desk, lost).watch_announcements())
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert store.asked == 0
+    lost.set()
+    await store.was_asked.wait()
+    assert not lost.is_set(), "the next look sets it again, if there is more"
+    watching.cancel()
