@@ -47,6 +47,7 @@ def test_a_gateway_that_goes_before_the_call_is_hung_up_leaves_that_to_another(
 ) -> None:
     session_id, call = guarded_call(stack, *[503] * MANY)
     eventually(lambda: call.hang_ups, "the first hang-up")
+    stack.provider.attended(call, sidebands=0)
     assert stack.session(session_id)["state"] == "open", "its row is not over before the call is"
     os.kill(stack.line.pids[FIRST], how)
     eventually(lambda: stack.line.has_ended(FIRST), "the gateway to end")
