@@ -284,17 +284,16 @@ class SipControl:
     is_referred: bool = False
 
     async def transfer(self, target: str) -> None:
-        """Transfer the call, and wait for its end here, which ends the session. Never repeated, and one at a time.
+        """Transfer the call, and wait for its end here, which ends the session. Never repeated by itself.
 
         Raises:
             CallControlFailed: it was refused, or the call goes on. The Realtime API answers before the carrier has, and
                 was seen to answer 200 and transfer nothing (its forum, May 2026).
         """
-        if not self.is_referred:
-            try:
-                await self.control.refer(self.call_id, self.user, target)
-            except CallRefused as problem:
-                raise CallControlFailed(str(problem)) from None
+        try:
+            await self.control.refer(self.call_id, self.user, target)
+        except CallRefused as problem:
+            raise CallControlFailed(str(problem)) from None
         self.is_referred = True
         await asyncio.sleep(REFERRED_SECONDS)
         self.is_referred = False

@@ -320,9 +320,9 @@ class Conversation:
         """Note that a call was approved elsewhere: the user need not be asked any more."""
         return self._speak(now) if self._approvals.given(job_id, now) else []
 
-    def transfer_failed(self, now: float) -> list[Action]:
-        """Have the model tell the caller that the call could not be transferred."""
-        return [*self._speaker.transfer_failed(now), *self._speak(now)]
+    def transfer_failed(self, now: float, *, for_another: bool = False) -> list[Action]:
+        """Have the model tell the caller that the call is not transferred; `for_another`: one is under way already."""
+        return [*self._speaker.transfer_failed(now, for_another=for_another), *self._speak(now)]
 
     def progressed(self, job_id: UUID, note: str) -> list[Action]:
         """Note what a running job last said of itself, for the client and for the next filler."""

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from gateway.conversation.actions import Action, Event, SendToClient, SendToModel
-from gateway.conversation.client.requests import ClientRequests
+from gateway.conversation.client.requests import TRANSFER, ClientRequests
 from gateway.conversation.client.view import response_cut
 from gateway.conversation.event_names import CREATE_ITEM, CREATE_RESPONSE, DELETE_ITEM, UPDATE_SESSION
 from gateway.conversation.tool_calls.client_tools import ClientTools
@@ -26,6 +26,10 @@ TRANSFER_LOST = (
 )
 NAMES = {By.RESULTS: "speak", By.QUESTION: "question", By.FILLER: "filler"}
 """What the event id of the gateway's create says."""
+OTHER_TRANSFER = (
+    "The call is being transferred to another place already, so this transfer was not begun. Tell the caller so, and "
+    "ask them to hold the line."
+)
 
 
 @dataclass(slots=True)
@@ -76,16 +80,20 @@ class Speaker:
             return []
         return [SendToClient(self.ours("cut", response_cut(slot.response, reason)))]
 
-    def transfer_failed(self, now: float) -> list[Action]:
-        """Tell the model that the call is not transferred, and have it say so."""
+    def transfer_failed(self, now: float, *, for_another: bool = False) -> list[Action]:
+        """Tell the model that the call is not transferred, and have it say so; `for_another`: one is under way."""
+        if for_another:
+            return self._tell_of_transfer(OTHER_TRANSFER, now)
         self.call_end.transfer_failed()
         return self._tell_of_transfer(NOT_TRANSFERRED, now)
 
     def _tell_of_transfer(self, words: str, now: float) -> list[Action]:
         self.scheduler.owed_at = now
         content = [{"type": "input_text", "text": words}]
-        item = {"type": "message", "role": "system", "content": content}
-        return [SendToModel(self.ours("transfer", {"type": CREATE_ITEM, "item": item}))]
+        event = self.ours(TRANSFER, {"type": CREATE_ITEM})
+        event["item"] = {"id": f"item_{event['event_id']}", "type": "message", "role": "system", "content": content}
+        self.client.resend_buffer.said(event)  # a connection may be dead, and the gateway not know it yet
+        return [SendToModel(event)]
 
     def _hangs_at(self) -> float | None:
         since = self.scheduler.silent_since

@@ -59,7 +59,10 @@ class CallControl(Protocol):
     """Control of one phone call, at its carrier."""
 
     async def transfer(self, target: str) -> None:
-        """Transfer the call to a `tel:` or `sip:` address; raises CallControlFailed if it goes on as before."""
+        """Transfer the call to a `tel:` or `sip:` address; raises CallControlFailed if it goes on as before.
+
+        The session asks for one transfer at a time.
+        """
         ...
 
 

@@ -84,6 +84,8 @@ class EffectExecutor:
         self.tracer = None if spans is None else CallTracer(spans, gateway, session, model)
         """Observes the session for the traces of its calls; None where traces are off."""
         self.usage = SessionUsage(gateway.budgets, session.session_id, session.principal, session.agent, model)
+        self._transferring_to: str | None = None
+        """Where the phone call is being transferred to, until it is known that it was not."""
 
     def _writer_of(self, recording: Recording) -> RecordingWriter:
         session = self._session
@@ -141,7 +143,7 @@ class EffectExecutor:
             case Warn(text):
                 log.warning("session %s: %s", self._session.session_id, text)
             case TransferCall(target):
-                self._session.tasks.create_task(self._transfer(link, target))
+                self._session.tasks.create_task(self._transfer(target))
             case Close(code, reason):
                 raise SessionEnded(code, reason)
 
@@ -256,20 +258,38 @@ class EffectExecutor:
                 metrics.count_if_over(row)
             self._session.handle.wake()
 
-    async def _transfer(self, link: UpstreamLink, target: str) -> None:
-        """Transfer the phone call, and end the session with that. If it is not transferred, the model says so."""
-        session_id, line = self._session.session_id, self._session.line
+    async def _transfer(self, target: str) -> None:
+        """Transfer the phone call, and end the session with that. If it is not transferred, the model says so.
+
+        One transfer is under way at a time. Meanwhile its place is not asked for again, and another is refused.
+        """
+        session_id, line, under_way = self._session.session_id, self._session.line, self._transferring_to
+        if under_way == target:
+            return None  # the first ask tells what comes of it
+        if under_way is not None:
+            log.warning(
+                "call not transferred: session %s to %s (one to %s is under way)", session_id, target, under_way
+            )
+            return await self._tell_of_transfer(for_another=True)
+        self._transferring_to = target
         try:
             if line is None:
                 raise CallControlFailed("it is no phone call")
             await line.control.transfer(target)
         except CallControlFailed as problem:
             log.warning("call not transferred: session %s to %s (%s)", session_id, target, problem)
-            async with self._session.switching:  # the conversation that asked may have been followed by another
-                link = self._session.link or link
-            return await self.execute(link, link.conversation.transfer_failed(time.monotonic()))
+            self._transferring_to = None
+            return await self._tell_of_transfer()
         log.info("call transferred: session %s to %s", session_id, target)
         raise SessionEnded.because("call_transferred")
+
+    async def _tell_of_transfer(self, *, for_another: bool = False) -> None:
+        """Have the model told by the conversation at work, which may be a later one than that of the ask."""
+        async with self._session.switching:  # while one link follows another, the next one is waited for
+            link = self._session.link
+            assert link is not None, "a conversation has asked"  # noqa: S101
+            told = link.conversation.transfer_failed(time.monotonic(), for_another=for_another)
+            await self.execute(link, told)
 
     async def end_unless_held(self) -> None:
         """Raise SessionEnded if another gateway holds the session: here it could record no call."""

@@ -14,6 +14,8 @@ T_AT_ONCE = "tests/integration/statements/test_announced_calls_at_once.py"
 CALL_END, INTAKE = "gateway/conversation/turn_taking/call_end.py", "gateway/conversation/tool_calls/intake.py"
 REPLAY = "gateway/conversation/reconnect/replay.py"
 DESK, T_DESK = "gateway/calls/desk.py", "tests/unit/gateway/calls/test_desk.py"
+DEEDS, T_TRANSFER = "gateway/session/effects.py", "tests/unit/gateway/session/test_effects.py"
+T_TOLD = "tests/unit/gateway/conversation/turn_taking/test_transfers.py"
 LEASE, STATES = "ringback/leases/lease.py", "ringback/jobs/states.py"
 WRITER, EVENT_IDS = "gateway/session/moment_writer.py", "gateway/conversation/event_ids.py"
 T_LEASE, T_STATES = "tests/unit/ringback/leases/test_lease.py", "tests/unit/ringback/jobs/test_states.py"
@@ -153,6 +155,22 @@ CALL_GUARDS = [
         "known is None",
     ),
     gone("what has no place ends no call", T_REPLAY, REPLAY, '["user"] < position < AT_THE_END', '["user"] < position'),
+    gone("a transfer is asked for once at a time", T_TRANSFER, DEEDS, "under_way == target", "False"),
+    gone("another transfer is refused meanwhile", T_TRANSFER, DEEDS, "under_way is not None", "False"),
+    gone(
+        "a transfer that failed is told by the link at work",
+        T_TRANSFER,
+        DEEDS,
+        "async with self._session.switching:  # while one",
+        "if True:  # while one",
+    ),
+    gone(
+        "what a dead link took of a transfer is told again",
+        T_TOLD,
+        "gateway/conversation/speaker.py",
+        "        self.client.resend_buffer.said(event)  # a conn",
+        "        # a conn",
+    ),
     gone("a forged output is no echo", T_GUARD, GUARD, '"session", "forged_output", "forged_item"', '"session",'),
     gone("an output is ours by its words, too", T_GUARD, GUARD, 'output != ours["output"]', "False"),
     gone(

@@ -32,6 +32,8 @@ from gateway.upstream.events import ModelEvent, SessionUpdated
 AUDIO = frozenset({APPEND_AUDIO, COMMIT_AUDIO})
 CLIENTS = OURS + "client_"
 """The event_id of a client's event that came without one, so that an error about it can be told from ours."""
+TRANSFER = "transfer"
+"""What the event id of the gateway's message about a transfer says."""
 
 
 @dataclass(slots=True)
@@ -141,7 +143,7 @@ class ClientRequests:
         return taken
 
     def again(self, now: float, *, is_outdated: bool) -> list[Action]:
-        """Return the client's unconfirmed events and settings, for a new connection.
+        """Return the client's unconfirmed events and settings, for a new connection; the gateway's words with them.
 
         `is_outdated`: the new connection was configured before the client's last settings.
         """
@@ -155,6 +157,8 @@ class ClientRequests:
                 self.settings.asked(event)
             elif event["type"] in AUDIO:
                 self._note_user(event["type"], event, now)  # a button that is held stays held
+            elif str(event["event_id"]).startswith(OURS + TRANSFER):
+                self.scheduler.owed_at = now  # the model is to speak of it
         kept: list[Action] = [] if self.settings.rejected is None else [KeepSettings(self.settings.session)]
         again = (*([update] if is_outdated else []), *said)
         return [*kept, *(SendToModel(self.tools.whole(event)) for event in again)]

@@ -2,7 +2,8 @@
 
 What confirms an event stands in its class (`gateway.protocol.client_events`): audio is confirmed when the server
 commits it to an item, a typed message when its item is echoed, a setting when it is in force. A connection that ends
-takes unconfirmed events with it. So they are kept here, within a bound.
+takes unconfirmed events with it. So they are kept here, within a bound. The gateway's word about a transfer is kept
+among them.
 """
 
 from __future__ import annotations

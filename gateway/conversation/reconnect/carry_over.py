@@ -23,7 +23,7 @@ class CarriedState:
         log: what was said; None if this process has heard no event yet, so that the rows have to tell.
         calls: every call, and what is known of it beside its row.
         turns: the user's turns.
-        resend_buffer: the client's events that no server has confirmed.
+        resend_buffer: the client's events that no server has confirmed, and the gateway's word about a transfer.
         client_session: what the client has set of its session.
         rejected_session: what it had set before, where the Realtime API refused to begin with it.
         lively_at: when the user last took part.

@@ -304,6 +304,10 @@ def test_a_gateway_that_ends_waits_for_a_transfer_that_is_under_way() -> None:
     played(script, "stopped")
     assert TRANSFER in script.wait(TAIL_SECONDS)
     assert not script.conversation.is_quiet(script.now)
+    script._do(script.conversation.transfer_failed(script.now, for_another=True))
+    words(script, "R8", "item_8")
+    ends(script, "R8")
+    assert not script.conversation.is_quiet(script.now), "another was refused, and this one is under way"
     script._do(script.conversation.transfer_failed(script.now))
     assert script.to_model[0]["item"]["content"][0]["text"] == NOT_TRANSFERRED
     words(script, "R9", "item_9")
