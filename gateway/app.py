@@ -148,9 +148,8 @@ async def _open(
     catalog = ToolCatalog(store, settings.realtime_model, live_sessions.populated)
     budgets = Budgets(store, prices, settings.allowances)
     stack.push_async_callback(budgets.close)
-    context = GatewayContext(
-        gateway_id, settings, store, row_privacy, publisher, queues, catalog, budgets, spans, on_heard=_count_heard
-    )
+    shared = (gateway_id, settings, store, row_privacy, publisher, queues, catalog, budgets, spans)
+    context = GatewayContext(*shared, on_heard=_count_heard, on_link_over=live_sessions.link_over)
     draining = Draining(gateway_id, store, live_sessions, settings.drain_seconds)
     changes = ChangeFeed(store, lambda: draining.has_begun)
     retention = Retention(store, settings.retention_days, work["erased_users"], settings.recording_days)

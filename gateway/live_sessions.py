@@ -65,8 +65,8 @@ class SessionRegistry:
     """The handles of this process's sessions, by session id."""
 
     def __init__(self, limit: int) -> None:
-        self.ended = 0
-        """How many sessions have left so far."""
+        self.over = 0
+        """How many sessions have left so far, and how many links sessions went on without: each leaves garbage."""
         self._limit = limit
         self._leaving_within: float | None = None
         self._handles: dict[UUID, SessionHandle] = {}
@@ -96,10 +96,14 @@ class SessionRegistry:
         """Remove a session that is over here, unless another connection has taken it over."""
         if self._handles.get(session_id) is handle:
             del self._handles[session_id]
-        self.ended += 1
+        self.over += 1
         if not self._handles:
             self._empty.set()
             self._populated.clear()
+
+    def link_over(self) -> None:
+        """Count a link to the Realtime API that its session goes on without."""
+        self.over += 1
 
     def wake(self, session_ids: Iterable[UUID]) -> None:
         """Wake those of these sessions that are here."""

@@ -113,6 +113,8 @@ class GatewayContext:
     spans: CallSpans | None = None
     """Tells the spans of calls; None where traces are off."""
     on_heard: OnHeard = lambda _tool, _queue, _waited: None
+    on_link_over: Callable[[], None] = lambda: None
+    """Is told of each link that a session goes on without: replaced, or given up before it was at work."""
     steps: StepReader = field(init=False)
     """Reads what the traces of calls tell of other processes."""
     gathered: GatheredWrites = field(init=False)

@@ -116,6 +116,7 @@ class UpstreamSwitcher:
                 raise SessionEnded(INTERNAL_ERROR, reason)
             link = await self._open(lost.conversation.carry(now), SessionEnded(INTERNAL_ERROR, reason), greets=False)
             await self._hand_over(link, reason)
+            self._gateway.on_link_over()
 
     async def rotate_in_time(self) -> None:
         """Move to a new connection between turns, before the Realtime API ends the old one; never in a call."""
@@ -152,6 +153,7 @@ class UpstreamSwitcher:
                 await self._move(old, fresh)
         finally:
             await (old if self._session.link is fresh else fresh).upstream.close()
+            self._gateway.on_link_over()
 
     async def _move(self, old: UpstreamLink, fresh: UpstreamLink) -> None:
         self._reader.pause()
@@ -182,6 +184,7 @@ class UpstreamSwitcher:
                 if link is not None:
                     carried = link.conversation.carry(time.monotonic())
                     await link.upstream.close()
+                    self._gateway.on_link_over()
                 self._give_up_if(problem, otherwise, is_first=not carried.has_past)
                 continue
             except BaseException:  # no other task knows the connection yet
@@ -277,8 +280,7 @@ class UpstreamSwitcher:
             await self._find_epoch(epoch)
         *_, messages, calls = rows
         session.epoch, link.epoch, self._is_fresh = epoch, epoch, False
-        reveal = self._gateway.row_privacy.reveal
-        revealed = [reveal(row, session_id) for row in calls]
+        revealed = [self._gateway.row_privacy.reveal(row, session_id) for row in calls]
         past = history_of(messages, revealed, None if self.joins else epoch, link.conversation.untold)
         if link.guard is not None:
             context = DeliveryContext(max_chars=session.agent.max_result_chars)
@@ -363,8 +365,7 @@ class SidebandSwitcher(UpstreamSwitcher):
 
     def _may_still_begin(self) -> bool:
         """Return True if the browser of a call that was taken over may not have connected yet."""
-        age = time.monotonic() - self._session.began_at
-        return self._session.link is None and age < JOIN_SECONDS
+        return self._session.link is None and time.monotonic() - self._session.began_at < JOIN_SECONDS
 
     def _taken_in(self, epoch: int) -> tuple[Runnable, ...]:
         return ()  # the conversation has what it was given, and is told the rest live
@@ -378,8 +379,7 @@ class SidebandSwitcher(UpstreamSwitcher):
         if session.call is None or session.call.transport is not Transport.WEBRTC:
             return None
         placed = first_session(session.agent, session.tools)
-        ids = EventIds(epoch)
-        return Guard(session.agent.guard, session.policy, placed, epoch, ids.new, session.target.quirks)
+        return Guard(session.agent.guard, session.policy, placed, epoch, EventIds(epoch).new, session.target.quirks)
 
 
 def _raise_if_given_up(link: UpstreamLink) -> None:

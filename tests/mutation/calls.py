@@ -64,7 +64,7 @@ CALL_GUARDS = [
         "a young call that is unknown may still begin",
         T_SWITCHER,
         SWITCHER,
-        "self._session.link is None and age < JOIN_SECONDS",
+        "self._session.link is None and time.monotonic() - self._session.began_at < JOIN_SECONDS",
         "False",
     ),
     gone("a call is erased once it is hung up", T_CALLS, ERASURE, ", sessions.c.call_id.is_(None))", ")"),

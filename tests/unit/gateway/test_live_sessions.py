@@ -105,6 +105,14 @@ async def test_it_is_empty_when_the_last_one_has_left(live_sessions: SessionRegi
         await waiting
 
 
+def test_sessions_that_left_and_links_that_they_did_without_are_counted(live_sessions: SessionRegistry) -> None:
+    handle = live_sessions.enter(A)
+    live_sessions.link_over()
+    assert live_sessions.over == 1
+    live_sessions.leave(A, handle)
+    assert live_sessions.over == 2
+
+
 def test_it_is_full_at_its_limit(live_sessions: SessionRegistry) -> None:
     recorded(live_sessions)
     assert not live_sessions.is_full

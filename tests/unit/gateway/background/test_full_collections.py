@@ -7,7 +7,7 @@ import gc
 import pytest
 
 from gateway.background.full_collections import (
-    LEAST_ENDED,
+    LEAST_OVER,
     LONGEST_SECONDS,
     NEVER,
     is_due,
@@ -16,20 +16,20 @@ from gateway.background.full_collections import (
 
 
 @pytest.mark.parametrize(
-    ("ended", "live", "seconds", "due"),
+    ("over", "live", "seconds", "due"),
     [
         (0, 0, 0.0, False),
         (0, 10_000, LONGEST_SECONDS - 1, False),  # however many begin
-        (LEAST_ENDED - 1, 0, 0.0, False),
-        (LEAST_ENDED, 0, 0.0, True),
-        (LEAST_ENDED, 79, 0.0, True),
-        (LEAST_ENDED, 200, 0.0, False),
+        (LEAST_OVER - 1, 0, 0.0, False),
+        (LEAST_OVER, 0, 0.0, True),
+        (LEAST_OVER, 79, 0.0, True),
+        (LEAST_OVER, 200, 0.0, False),
         (50, 200, 0.0, True),
         (0, 200, LONGEST_SECONDS, True),
     ],
 )
-def test_it_is_due_as_sessions_end_and_now_and_then(ended: int, live: int, seconds: float, due: bool) -> None:
-    assert is_due(ended, live, seconds) is due
+def test_it_is_due_as_sessions_end_and_now_and_then(over: int, live: int, seconds: float, due: bool) -> None:
+    assert is_due(over, live, seconds) is due
 
 
 def test_cpython_begins_no_full_collection_any_more() -> None:

@@ -7,6 +7,7 @@ from uuid import UUID
 
 import pytest
 
+from gateway.live_sessions import SessionRegistry
 from gateway.session import upstream_switcher as module
 from gateway.session.context import SessionEnded, SessionState, UpstreamLink
 from gateway.session.upstream_switcher import (
@@ -16,7 +17,7 @@ from gateway.session.upstream_switcher import (
     SidebandSwitcher,
     UpstreamSwitcher,
 )
-from gateway.upstream.connection import UpstreamRefused
+from gateway.upstream.connection import UpstreamClosed, UpstreamRefused
 from tests.session_parts import NONE, gateway_context, session_state
 from tests.unit.gateway.conversation.script import Script
 
@@ -125,6 +126,54 @@ async def test_connections_of_which_none_holds_are_one_series_of_failures(
         await lose_again_and_again()
     assert clock.now >= since + RETRY_SECONDS
     assert (over.value.reason, over.value.is_final) == (why or "upstream_closed", False)
+
+
+class Closes:
+    """A connection on which nothing is heard."""
+
+    async def close(self) -> None:
+        """It is closed."""
+
+
+async def test_each_link_that_a_session_goes_on_without_is_counted_as_garbage(
+    session: SessionState, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    live_sessions, nothing = SessionRegistry(1), cast(Any, NoEffects())
+    gateway = gateway_context(upstream_retry_seconds=RETRY_SECONDS, rotate_before_seconds=ROTATE_BEFORE_SECONDS)
+    gateway.on_link_over = live_sessions.link_over
+    switcher = UpstreamSwitcher(gateway, session, nothing, nothing, NONE)
+    answers = iter([None, UpstreamClosed(1006, "gone"), None, None, UpstreamClosed(1006, "gone")])
+
+    async def dial(*_: Any, **__: Any) -> UpstreamLink:
+        return UpstreamLink(1, cast(Any, Closes()), Script().opened().conversation)
+
+    async def configure(_link: UpstreamLink) -> None:
+        if (answer := next(answers)) is not None:
+            raise answer
+
+    async def replay(_link: UpstreamLink) -> None:
+        return
+
+    async def hand_over(link: UpstreamLink, *_: Any) -> None:
+        session.link = link
+
+    monkeypatch.setattr(module, "pauses", lambda *_: iter([0.0] * 10))
+    for name, part in {"_dial": dial, "_configure": configure, "_hand_over": hand_over, "_replay": replay}.items():
+        monkeypatch.setattr(switcher, name, part)
+    await switcher.connect()
+    assert live_sessions.over == 0
+    await switcher.reconnect(_at_work(session), "upstream_closed")
+    assert live_sessions.over == 2, "the lost one, and one that did not open"
+    await switcher._rotate(_at_work(session))
+    assert live_sessions.over == 3, "the one that was left"
+    with pytest.raises(UpstreamClosed):
+        await switcher._rotate(_at_work(session))
+    assert live_sessions.over == 4, "the one that did not open"
+
+
+def _at_work(session: SessionState) -> UpstreamLink:
+    assert session.link is not None
+    return session.link
 
 
 def test_a_conversation_is_left_before_its_end_and_moves_seldom(switcher: UpstreamSwitcher, clock: Clock) -> None:
