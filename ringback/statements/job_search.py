@@ -74,7 +74,6 @@ _SHOWN = tuple(
 )
 """Columns of which a row of a page is made."""
 
-
 SHAPES_KEPT = 256
 """Statements that are kept, those that were asked for last: an operator asks for a handful of shapes all day."""
 
@@ -91,7 +90,6 @@ class Shape(NamedTuple):
         ago: those of its times that say how long ago.
         arguments: of each filter on an argument, in how many ways the value is looked for.
         window: jobs that are read at most.
-        limit: jobs that are wanted at most.
     """
 
     states: tuple[JobState, ...]
@@ -99,7 +97,6 @@ class Shape(NamedTuple):
     ago: frozenset[str]
     arguments: tuple[int, ...]
     window: int
-    limit: int
 
     @property
     def is_residual(self) -> bool:
@@ -109,22 +106,22 @@ class Shape(NamedTuple):
 
 def page(tenant: str, search: JobSearch) -> Bound:
     """Select jobs that fit, newest first, with `agent` and `user_id`: one more than the page holds."""
-    return _bound(_page, _shape(search, search.limit + 1), _values(tenant, search))
+    return _bound(_page, tenant, search, most=search.limit + 1)
 
 
 def matching(tenant: str, search: JobSearch, most: int, *, with_reruns: bool) -> Bound:
     """Select `id` of the jobs that fit, newest first, at most so many: of the jobs that one `page` reads."""
-    return _bound(_matching if with_reruns else _matching_first_runs, _shape(search, most), _values(tenant, search))
+    return _bound(_matching if with_reruns else _matching_first_runs, tenant, search, most=most)
 
 
 def among(tenant: str, search: JobSearch, ids: Collection[UUID]) -> Bound:
     """Select `id` of those of these jobs that fit."""
-    return _bound(_among, _shape(search, len(ids)), {**_values(tenant, search), "ids": list(ids)})
+    return _bound(_among, tenant, search, ids=list(ids))
 
 
 def edge(tenant: str, search: JobSearch) -> Bound:
     """Select `created_at` and `id` of the last job that `page` read, if it did not read all; else no row."""
-    return _bound(_edge, _shape(search, search.limit + 1), _values(tenant, search))
+    return _bound(_edge, tenant, search)
 
 
 def counts(tenant: str, search: JobSearch, seconds: float) -> Bound:
@@ -135,7 +132,7 @@ def counts(tenant: str, search: JobSearch, seconds: float) -> Bound:
     Args:
         seconds: length of a slot; `slot` is the number of slots since 1970.
     """
-    return _bound(_counts, _shape(search, search.limit + 1), {**_values(tenant, search), "seconds": seconds})
+    return _bound(_counts, tenant, search, seconds=seconds)
 
 
 def _page(shape: Shape, given: Given) -> Select[Any]:
@@ -144,7 +141,7 @@ def _page(shape: Shape, given: Given) -> Select[Any]:
         of_those = jobs.c.id.in_(select(chosen.c.id))
         rows = select(*_SHOWN).where(jobs.c.tenant == given["tenant"], of_those).subquery()
     else:  # as they are found: to look them up again by their ids reads another page for each
-        rows = _window(shape, given, shape.limit, _SHOWN).subquery()
+        rows = _window(shape, given, given["most"], _SHOWN).subquery()
     return (
         select(*_listed(rows))
         .join(sessions, sessions.c.id == rows.c.session_id)
@@ -186,14 +183,14 @@ def _chosen(shape: Shape, given: Given, empty: ColumnElement[Any] | None = None)
     Args:
         empty: a column of `jobs` that has no value in those that are wanted.
     """
-    size = shape.window if shape.is_residual or empty is not None else shape.limit
+    size = shape.window if shape.is_residual or empty is not None else given["most"]
     ids = _window(shape, given, size, _looked_at(shape) + ([] if empty is None else [empty])).subquery()
     found = select(ids.c.id).where(*_residual(shape, given, ids))
     if empty is not None:
         found = found.where(ids.c[empty.name].is_(None))
     if whose := _of_session(shape, given):  # else no join, which Postgres might make of all sessions
         found = found.join(sessions, sessions.c.id == ids.c.session_id).where(*whose)
-    return found.order_by(ids.c.created_at.desc(), ids.c.id.desc()).limit(shape.limit)
+    return found.order_by(ids.c.created_at.desc(), ids.c.id.desc()).limit(given["most"])
 
 
 def _edge(shape: Shape, given: Given) -> Select[Any]:
@@ -280,10 +277,11 @@ def examples(tenant: str) -> Select[Any]:
     return select(*shown).join(sessions, sessions.c.id == newest.c.session_id)
 
 
-def _window(shape: Shape, given: Given, size: int, columns: Sequence[ColumnElement[Any]]) -> Select[Any]:
+def _window(shape: Shape, given: Given, size: Any, columns: Sequence[ColumnElement[Any]]) -> Select[Any]:
     """Select the newest jobs by the filters that have an index: each state is searched by itself, in its order.
 
     Args:
+        size: jobs at most, as a number or a parameter.
         columns: `id` and `created_at` among them. Those that no index holds are read from the table, job by job.
     """
     states = _states_in_index(shape.states, shape.filters, shape.is_residual)
@@ -365,10 +363,10 @@ def _filters(search: JobSearch) -> frozenset[str]:
     return frozenset(name for name in names if getattr(search, name) is not None)
 
 
-def _shape(search: JobSearch, limit: int) -> Shape:
+def _shape(search: JobSearch) -> Shape:
     ago = frozenset(name for name in ("since", "until") if isinstance(getattr(search, name), timedelta))
     ways = tuple(len(argument.documents) for argument in search.args)
-    return Shape(search.state, _filters(search), ago, ways, window_of(search), limit)
+    return Shape(search.state, _filters(search), ago, ways, window_of(search))
 
 
 def _values(tenant: str, search: JobSearch) -> dict[str, Any]:
@@ -388,8 +386,9 @@ def _document(place: int, way: int) -> str:
     return f"argument_{place}_{way}"
 
 
-def _bound(build: Callable[[Shape, Given], Select[Any]], shape: Shape, values: dict[str, Any]) -> Bound:
-    return _built(build, shape, tuple(values))(**values)._replace(is_kept=False)
+def _bound(build: Callable[[Shape, Given], Select[Any]], tenant: str, search: JobSearch, **more: Any) -> Bound:
+    values = {**_values(tenant, search), **more}
+    return _built(build, _shape(search), tuple(values))(**values)._replace(is_kept=False)
 
 
 @lru_cache(SHAPES_KEPT)
