@@ -9,7 +9,7 @@ next (docs/decisions/0087). The forms bear the ids that were found; those that d
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
@@ -68,7 +68,7 @@ async def act_on_all(act: Many, request: Request, visitor: Signed, gateway: TheG
         raise BadRequest(str(problem), param="q") from None
     asked_at = _asked_at(fields)
     until = asked_at or datetime.now(UTC)
-    search = search if search.until is not None else search.model_copy(update={"until": until})
+    search = _as_of(until, search)
     so_far = _looked(fields)
     is_look = asked_at is None or fields.get("look") == "on"
     if is_look:
@@ -101,6 +101,13 @@ def _asked_at(fields: dict[str, str]) -> datetime | None:
         return datetime.fromisoformat(fields["until"]).astimezone(UTC) if fields.get("until") else None
     except ValueError:
         raise BadRequest(ASK_AGAIN, param="until") from None
+
+
+def _as_of(moment: datetime, search: JobSearch) -> JobSearch:
+    """Return the search with its times as they were at this moment: `15m` ago is another time at each look."""
+    ago = {name: getattr(search, name) for name in ("since", "until")}
+    times = {name: moment - value for name, value in ago.items() if isinstance(value, timedelta)}
+    return search.model_copy(update={"until": search.until or moment, **times})
 
 
 def _looked(fields: dict[str, str]) -> Looked:

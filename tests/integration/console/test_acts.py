@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -129,6 +130,20 @@ def test_an_act_on_a_search_without_an_index_looks_on_and_tells_how_far_it_is(
     assert (state(line, near), state(line, old)) == ("pending", "pending")
     assert "2 of 2 calls cancelled" in visitor.post("/console/jobs/act/cancel", **fields_of(older)).text
     assert (state(line, near), state(line, old)) == ("cancelled", "cancelled")
+
+
+@pytest.mark.parametrize("times", ["since:15m", "since:15m until:5m", "until:5m"])
+def test_how_long_ago_is_counted_from_when_the_act_was_asked_for(line: Line, visitor: Visitor, times: str) -> None:
+    """A page that was open for an hour acts on the calls that it has named, and on no later one."""
+    asked_at = datetime.now(UTC) - timedelta(hours=1)
+    session = line.open()
+    (there,) = line.insert_jobs(1, session, created_at=asked_at - timedelta(minutes=10))
+    (late,) = line.insert_jobs(1, session, created_at=asked_at + timedelta(minutes=50))
+    form = {"q": times, "until": asked_at.isoformat(), "look": "on"}
+    asked = visitor.post("/console/jobs/act/cancel", **form).text
+    assert "Cancel 1 call?" in asked
+    assert "1 of 1 calls cancelled" in visitor.post("/console/jobs/act/cancel", **fields_of(asked)).text
+    assert [state(line, there), state(line, late)] == ["cancelled", "pending"]
 
 
 def test_a_look_can_be_stopped_and_what_it_found_acted_on(
