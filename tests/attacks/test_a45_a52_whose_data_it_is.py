@@ -129,7 +129,8 @@ async def test_a52_nothing_of_a_user_who_is_erased_is_left_while_they_talk(vault
         await caller.hear_words(words)
         await caller.ask(calling("wait", {"name": running}, marker("call")))
         await asyncio.to_thread(vault.wait_for_trace, f"begun-{running}")
-        assert found(vault.rows(), user, words, thing, running) == [user, words, thing, running]
+        marks = [user, words, thing, running]
+        await in_thread(lambda: found(vault.rows(), *marks) == marks, "the rows to have all of it")
         answer = await asyncio.to_thread(vault.request, "DELETE", f"/v1/users/{user}", admin)
         assert answer.status_code == 200, answer.text
         assert (answer.json()["sessions"], answer.json()["keys"], answer.json()["is_complete"]) == (1, 1, True)
