@@ -96,22 +96,26 @@ def _record(told: list[dict[str, Any]], session_ids: list[UUID]) -> Insert:
         .table_valued(*(column(name, responses.c[name].type) for name in ("session_id", *_TOLD)))
         .render_derived("over", with_types=True)
     )
-    values: dict[str, Any] = {
-        "session_id": sessions.c.id,
-        "tenant": sessions.c.tenant,
-        "user_id": sessions.c.user_id,
-        "agent": sessions.c.agent,
-        "model": func.coalesce(sessions.c.model, ""),
-        **{name: over.c[name] for name in _TOLD},
-    }
-    rows = (
-        select(*values.values())
-        .join_from(sessions, over, sessions.c.id == over.c.session_id)
+    # A trigger adds to their sums. Locked in the order of `lifecycle.held`, or the two would wait for each other.
+    mine = (
+        select(sessions.c.id, sessions.c.tenant, sessions.c.user_id, sessions.c.agent, sessions.c.model)
         # Postgres takes a recordset for a hundred rows, and would rather read all sessions than find so many.
         .where(sessions.c.id == any_(type_coerce(session_ids, ARRAY(Uuid))))
+        .order_by(sessions.c.id)
+        .with_for_update(key_share=True)
+        .cte("mine")
     )
+    values: dict[str, Any] = {
+        "session_id": mine.c.id,
+        "tenant": mine.c.tenant,
+        "user_id": mine.c.user_id,
+        "agent": mine.c.agent,
+        "model": func.coalesce(mine.c.model, ""),
+        **{name: over.c[name] for name in _TOLD},
+    }
+    rows = select(*values.values()).join_from(mine, over, mine.c.id == over.c.session_id)
     # In the order of their sums, so that two gateways that write at once wait for each other in turn.
-    rows = rows.order_by(sessions.c.tenant, sessions.c.user_id, sessions.c.agent, sessions.c.model)
+    rows = rows.order_by(mine.c.tenant, mine.c.user_id, mine.c.agent, mine.c.model)
     return insert_once(responses).from_select(list(values), rows).on_conflict_do_nothing()
 
 

@@ -14,6 +14,7 @@ from ringback.jobs.outcomes import succeeded
 from ringback.jobs.states import HeardBy
 from ringback.moments import Moment, MomentKind
 from ringback.postgres.statement import Bound, bound, joined
+from ringback.statements import usage
 from ringback.statements.jobs import admission, deliveries, transitions
 from ringback.statements.jobs.deliveries import Told
 from ringback.statements.sessions import items, lifecycle
@@ -126,7 +127,7 @@ def test_only_a_statement_for_several_sessions_waits_less_than_others(rows: Rows
     assert rows.run(text("SHOW lock_timeout"))[0][0] == "7s", "of the transaction alone"
 
 
-def test_a_drain_locks_the_sessions_in_the_order_of_what_is_gathered() -> None:
-    for each in (lifecycle.drain("gw"), said(uuid4())):
+def test_whatever_locks_several_sessions_does_so_in_one_order() -> None:
+    for each in (lifecycle.drain("gw"), said(uuid4()), usage.record([])):
         text_of = bound(each).text.decode()
         assert text_of.index("ORDER BY sessions.id") < text_of.index("FOR "), text_of
