@@ -21,12 +21,12 @@ A_MINUTE = base64.b64encode(bytes(24_000 * 2 * 60)).decode()
 OSLO = Call.of("get_weather", "call_1", city="Oslo")
 WAITING = """
     SELECT pid, query_start FROM pg_stat_activity
-    WHERE datname = current_database() AND wait_event_type = 'Lock' AND query ILIKE '%update jobs set%'
+    WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '%is_echoed%'
 """
 
 
 async def waiter(watching: psycopg.AsyncConnection[Any], *, other_than: object = None) -> Any:
-    """The statement that waits for a locked job, once there is one (another than the one that was seen)."""
+    """The record of a delivery that waits for a locked job, once there is one (another than the one that was seen)."""
     async with asyncio.timeout(PATIENCE):
         while True:
             found = await (await watching.execute(WAITING)).fetchall()
