@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -50,6 +51,17 @@ def counted(running: Running) -> dict[str, float]:
     return found
 
 
+def settled(running: Running) -> dict[str, float]:
+    """Return as `counted`, once nothing more is counted for a second: what was heard is counted behind a call."""
+    now, until = counted(running), time.monotonic() + PATIENCE
+    while time.monotonic() < until:
+        time.sleep(1.0)
+        earlier, now = now, counted(running)
+        if now == earlier:
+            return now
+    raise TimeoutError("gateway and worker count without end")
+
+
 def of_a_call(sessions: int, calls: int) -> tuple[dict[str, float], dict[str, float]]:
     """Make calls; return how often each of them counts, and its processor time in milliseconds by process."""
     with (
@@ -65,7 +77,7 @@ def of_a_call(sessions: int, calls: int) -> tuple[dict[str, float], dict[str, fl
             insist("a batch that ends", batch.is_over.wait(PATIENCE), True)
             after, made = uses_of(running.processes), len(batch.call_ids) - there
         running.check(batch)
-        more = counted(running)
+        more = settled(running)
     insist("calls are counted", more["inc"] - counts["inc"] >= made, True)
     cpu = {name: 1_000 * after[name].cpu_since(before[name]) / made for name in OURS}
     return {what: (more[what] - counts[what]) / made for what in more}, cpu

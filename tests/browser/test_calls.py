@@ -75,7 +75,7 @@ class Beside:
         call = self.until("response.function_call_arguments.done")
         assert "London" in json.loads(call["arguments"])["city"]
         self.until("response.done")
-        said = json.dumps({"summary": "In London it is twelve degrees with light rain."})
+        said = json.dumps({"summary": "There is light rain in London, and it is twelve degrees warm."})
         self.send(
             "conversation.item.create",
             item={"type": "function_call_output", "call_id": call["call_id"], "output": said},
