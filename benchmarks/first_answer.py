@@ -23,7 +23,7 @@ from pathlib import Path
 
 from benchmarks.measuring.raw_lines import RAW, RawLines
 from tests.browser.conftest import launched
-from tests.browser.stack_of_ones_own import PATIENCE, PATIENCE_MS, Tab, opened, running_up, write_speech
+from tests.browser.stack_of_ones_own import MICROPHONE, PATIENCE, PATIENCE_MS, Tab, opened, running_up, write_speech
 
 ROOT = Path(__file__).parents[1]
 QUESTION = "what is the weather in london"
@@ -93,13 +93,12 @@ def measure_installed(folder: Path) -> dict[str, float]:
 def talk(ringback: Path, folder: Path, steps: Steps) -> None:
     """Start the stack by its command, open its page, and speak until the answer was heard."""
     question = write_speech(folder / "question.wav", QUESTION, 0.3, 2)
-    microphone = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
     began = time.monotonic()
     with running_up((str(ringback),)) as up:
         steps.took["`ringback up` prints its link"] = round(time.monotonic() - began, 1)
         pressed_from = time.monotonic()
         with (
-            launched(*microphone, f"--use-file-for-fake-audio-capture={question}%noloop") as browser,
+            launched(*MICROPHONE, f"--use-file-for-fake-audio-capture={question}%noloop") as browser,
             opened(browser, up.link) as tab,
         ):
             button = tab.page.get_by_role("button", name="Talk")

@@ -17,11 +17,10 @@ from playwright.sync_api import ViewportSize, expect
 from cli.local_stack.stack import agents_folder
 from tests.browser.conftest import launched
 from tests.browser.gallery_rows import key_with, sign_in
-from tests.browser.stack_of_ones_own import PATIENCE_MS, Up, opened, write_speech
+from tests.browser.stack_of_ones_own import MICROPHONE, PATIENCE_MS, Up, opened, write_speech
 from tests.integration.statements.test_history import line_on
 from tests.local_http import LOCAL
 
-MICROPHONE = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
 SIZE = ViewportSize(width=1080, height=760)
 WITH_PLAYER = ViewportSize(width=1080, height=850)
 """For a talk: both voices, and what plays them, are below its timeline."""

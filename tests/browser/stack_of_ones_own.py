@@ -26,6 +26,8 @@ RATE = 24_000
 PATIENCE = 60.0
 PATIENCE_MS = PATIENCE * 1_000
 MOST_TABS = 40
+MICROPHONE = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
+"""Arguments of a Chromium whose microphone is a file."""
 LAST_SECONDS = 8
 """Of a sound that the recogniser gets: an answer takes four."""
 RECORDER = """

@@ -19,7 +19,7 @@ from websockets.sync.client import ClientConnection, connect
 from simulator.speech import ears, synthesis
 from simulator.speech.hints import NO_HINTS
 from tests.browser.conftest import launched
-from tests.browser.stack_of_ones_own import HAS_PAUSED, PATIENCE, PATIENCE_MS, last_words, write_speech
+from tests.browser.stack_of_ones_own import HAS_PAUSED, MICROPHONE, PATIENCE, PATIENCE_MS, last_words, write_speech
 from tests.line import eventually
 from tests.local_http import LOCAL
 
@@ -27,7 +27,6 @@ pytest.importorskip("aiortc", reason="calls have no media: install ringback[webr
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(240)]
 
-MICROPHONE = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
 WEATHER = {
     "type": "function",
     "name": "weather",

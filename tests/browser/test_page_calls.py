@@ -20,7 +20,7 @@ from gateway.conversation.item_log import SPOKEN_CHARS_A_MS
 from simulator.speech import ears, synthesis
 from simulator.speech.hints import NO_HINTS
 from tests.browser.conftest import launched
-from tests.browser.stack_of_ones_own import PATIENCE_MS, Tab, opened, write_speech
+from tests.browser.stack_of_ones_own import MICROPHONE, PATIENCE_MS, Tab, opened, write_speech
 from tests.guarantees.toolbox import FOLDER
 from tests.guarantees.toolbox.bakery import FIRST, SECOND, Bakery
 from tests.line import OF_A_FILE, TOKEN, eventually, redis_number, running_line
@@ -59,7 +59,6 @@ turns:
       - {{tool: order_status, arguments: {{order_id: {ORDER}}}}}
 """
 LONGEST_WORD = 12
-FAKE = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
 MOUTH = """
 // A microphone that is silent until the test says something into it.
 navigator.mediaDevices.getUserMedia = async () => {
@@ -166,7 +165,7 @@ def words_of(pcm: bytes) -> set[str]:
 def test_a_call_goes_on_when_its_gateway_is_killed_and_the_result_is_told_once(bakery: Bakery, tmp_path: Path) -> None:
     question = write_speech(tmp_path / "question.wav", "where is my order", 2, 1)
     with (
-        launched(*FAKE, f"--use-file-for-fake-audio-capture={question}%noloop") as browser,
+        launched(*MICROPHONE, f"--use-file-for-fake-audio-capture={question}%noloop") as browser,
         calling(browser, bakery) as tab,
     ):
         bakery.begun(1, ORDER)

@@ -17,13 +17,21 @@ from playwright.sync_api import Browser, WebSocketRoute, expect
 from simulator.speech import ears, synthesis
 from simulator.speech.hints import NO_HINTS
 from tests.browser.conftest import launched
-from tests.browser.stack_of_ones_own import PATIENCE_MS, Tab, Up, opened, running_up, samples_of, write_speech
+from tests.browser.stack_of_ones_own import (
+    MICROPHONE,
+    PATIENCE_MS,
+    Tab,
+    Up,
+    opened,
+    running_up,
+    samples_of,
+    write_speech,
+)
 from tests.line import eventually
 from tests.local_http import LOCAL
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(240)]
 
-MICROPHONE = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
 QUESTION = "what is the weather in london"
 ANSWER = "In London, UK it is 12 degrees with light rain."
 UNREACHABLE = re.compile("ERR_CONNECTION|ERR_EMPTY_RESPONSE|WebSocket connection to")
