@@ -22,9 +22,14 @@ from ringback.postgres.connections import (
     NoFreeConnection,
     begin,
     connect_async,
+    is_cut,
     is_pooled,
 )
 from ringback.telemetry import metrics
+
+
+class NotBegun(psycopg.OperationalError):
+    """The connection had broken since its last use: the transaction did not begin."""
 
 
 class ConnectionPool:
@@ -127,7 +132,12 @@ class ConnectionPool:
 
     @asynccontextmanager
     async def _committed(self, connection: AsyncConnection) -> AsyncIterator[None]:
-        await connection.execute(begin(connection, self._bounds), prepare=False)
+        try:
+            await connection.execute(begin(connection, self._bounds), prepare=False)
+        except psycopg.Error as problem:
+            if is_cut(problem):
+                raise NotBegun(str(problem)) from problem
+            raise
         try:
             yield
         except psycopg.Error:

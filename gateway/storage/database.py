@@ -13,7 +13,7 @@ from typing import Any, TypeAlias, TypeVar
 import psycopg
 
 from gateway.errors import GatewayError
-from gateway.storage.connection_pool import ConnectionPool
+from gateway.storage.connection_pool import ConnectionPool, NotBegun
 from ringback.errors import ConfigurationError, first_line
 from ringback.postgres.connections import (
     ENCODING,
@@ -188,6 +188,10 @@ class Store:
         take = take or self._pool.connection
         try:
             return await _once(run, take)
+        except NotSent as problem:
+            if not isinstance(problem.__cause__, NotBegun):
+                raise  # there is no connection, and a second attempt would be as late again
+            first: Exception = problem
         except psycopg.Error as problem:
             if not (is_cut(problem) or problem.sqlstate in GIVE_WAY):
                 raise

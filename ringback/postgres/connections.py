@@ -14,6 +14,7 @@ are needed (`begin`), as a bound holds only within a transaction there.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import inf
 from typing import Any, TypeAlias
 
 import psycopg
@@ -22,6 +23,7 @@ from psycopg.rows import namedtuple_row
 from sqlalchemy import Engine, create_engine
 
 from ringback.errors import ConfigurationError
+from ringback.postgres import answers
 from ringback.postgres.statement import Bound, Runnable, bound
 from ringback.postgres.url import read
 
@@ -38,6 +40,8 @@ ENCODING = b"SELECT current_setting('server_encoding')"
 ENDED_BY_POSTGRES = frozenset({"FATAL", "PANIC"})
 """Severities of an error after which Postgres closes the connection."""
 COMMIT, ROLLBACK = b"COMMIT", b"ROLLBACK"
+LATE_SECONDS = 0.5
+"""How much later than its bound the answer to a statement may come: by then Postgres has cancelled it."""
 
 
 class NoFreeConnection(psycopg.OperationalError):
@@ -57,6 +61,11 @@ class Bounds:
     statement_seconds: float
     idle_seconds: float | None = None
     lazy: bool = False
+
+    @property
+    def answer_seconds(self) -> float:
+        """Return how long an answer may take: after that, none is to be expected."""
+        return self.statement_seconds + LATE_SECONDS
 
     def as_sql(self, scope: str) -> str:
         """Return SET (`SET LOCAL`) for each of them."""
@@ -99,15 +108,17 @@ def connect(
     """Connect now. A row's columns have the names that the statement gives them.
 
     Args:
-        bounds: of each statement on a direct connection; behind a pooler, `begin` sends them.
+        bounds: of each statement on a direct connection; behind a pooler, `begin` sends them. None: an answer may take
+            as long as it takes.
         more: further arguments of `psycopg.connect`.
     """
-    connection = psycopg.connect(
+    connection = answers.Connection.connect(
         **connect_arguments(url, name, connect_seconds, **more),
         autocommit=True,
         cursor_factory=RawCursor,
         row_factory=namedtuple_row,
     )
+    connection.answer_seconds = connect_seconds
     try:
         if not read(url).is_pooled and connection.execute(WHO_ANSWERS).fetchone() == (connection.info.backend_pid,):
             if bounds:
@@ -116,17 +127,19 @@ def connect(
     except psycopg.Error:
         connection.close()
         raise
+    connection.answer_seconds = bounds.answer_seconds if bounds else inf
     return connection
 
 
 async def connect_async(url: str, name: str, connect_seconds: int, bounds: Bounds) -> psycopg.AsyncConnection[Any]:
     """Connect as `connect` does, for an event loop."""
-    connection = await psycopg.AsyncConnection.connect(
+    connection = await answers.AsyncConnection.connect(
         **connect_arguments(url, name, connect_seconds),
         autocommit=True,
         cursor_factory=AsyncRawCursor,
         row_factory=namedtuple_row,
     )
+    connection.answer_seconds = connect_seconds
     try:
         answering = await (await connection.execute(WHO_ANSWERS)).fetchone()
         if not read(url).is_pooled and answering == (connection.info.backend_pid,):
@@ -135,6 +148,7 @@ async def connect_async(url: str, name: str, connect_seconds: int, bounds: Bound
     except BaseException:
         await connection.close()
         raise
+    connection.answer_seconds = bounds.answer_seconds
     return connection
 
 

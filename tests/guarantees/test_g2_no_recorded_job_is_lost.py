@@ -18,7 +18,7 @@ from tests.guarantees.toolbox.bakery import Bakery
 from tests.guarantees.toolbox.yard import Yard
 from tests.integration.toolbox.line import eventually as soon
 from tests.line import eventually
-from tests.proxy import before_redis
+from tests.proxy import before_postgres, before_redis
 from tests.servers import frozen
 
 pytestmark = [pytest.mark.anyio, pytest.mark.long, pytest.mark.timeout(180)]
@@ -198,6 +198,20 @@ def test_postgres_that_ends_every_connection_again_and_again_loses_nothing(yard:
         yard.cut_off()
         more_done(yard, before)
     none_is_lost(yard, recorded)
+
+
+def test_lines_to_postgres_that_are_dead_while_both_ends_hold_them_open_leave_no_worker_waiting(yard: Yard) -> None:
+    """As behind a pooler that hangs: the worker's lease finds a new line, and so does all that it waits for."""
+    with before_postgres(yard.database) as (proxy, through):
+        yard.start_worker("first", DATABASE_URL=through)
+        running = [yard.ask(kind, n=n, waits=True) for n, kind in enumerate(KINDS)]
+        for job_id in running:
+            yard.begun(job_id)
+        proxy.strand()
+        yard.let_go()
+        recorded = [*running, *ask_all(yard, 9)]
+        assert none_is_lost(yard, recorded) == {"succeeded": len(recorded)}
+        assert not yard.has_ended("first")
 
 
 def test_postgres_that_is_killed_and_comes_back_has_every_job_that_it_took(pulled: Yard, plugs: Servers) -> None:
