@@ -100,7 +100,7 @@ def _creates(connection: Connection, run: Evidence) -> Iterator[Violation]:
         is_create = (entry.by, entry.kind) == ("gateway", "response.create")
         is_ours = about.startswith(OURS) and not about.startswith(CLIENTS)
         if entry.kind == "conversation.item.create" and entry.by == "gateway":
-            news = news or entry.item.get("type") == OUTPUT or entry.item.get("role") == "user"
+            news = news or entry.item.get("type") == OUTPUT or entry.item.get("role") in ("user", "system")
         elif is_create and is_ours and about in refused and refused[about] - last < RESERVED_SECONDS:
             yield Violation("I12", f"connection {connection.number}: {about} while a response was active")
         elif is_create and is_ours and not news and _was_awake(run, last, entry.at):

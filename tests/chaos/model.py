@@ -41,6 +41,8 @@ class Model:
     _session: Event = field(default_factory=dict)
     _count: Any = field(default_factory=lambda: count(1))
     _spoken_of: set[str] = field(default_factory=set)
+    _may_call: bool = True
+    """False where the response was asked for with `tool_choice` "none"."""
 
     def open(self) -> list[Event]:
         """What a new connection is told."""
@@ -56,6 +58,8 @@ class Model:
             return [self._event("session.updated", session=self._session)]
         if kind == "conversation.item.create":
             return self._take(event)
+        if kind == "conversation.item.delete":
+            return self._delete(event)
         if kind == "response.create":
             return self._begin(event)
         if kind in ("response.cancel", "conversation.item.truncate", "input_audio_buffer.append"):
@@ -65,7 +69,7 @@ class Model:
     def play(self) -> Iterator[list[Event]]:
         """The response that is active, step by step."""
         response_id = self.active or ""
-        wanted = self._wanted()[:CALLS_AT_ONCE]
+        wanted = self._wanted()[:CALLS_AT_ONCE] if self._may_call else []
         made = []
         for place, (tool, canary) in enumerate(wanted):
             made.append(self._call(tool, canary))
@@ -95,6 +99,13 @@ class Model:
             self._event("conversation.item.done", previous_item_id=before, item=item),
         ]
 
+    def _delete(self, event: Event) -> list[Event]:
+        kept = [item for item in self.items if item["id"] != event["item_id"]]
+        if len(kept) == len(self.items):
+            return [self._refuse(event, "item_delete_invalid_item_id", f"there is no item {event['item_id']}")]
+        self.items = kept
+        return [self._event("conversation.item.deleted", item_id=event["item_id"])]
+
     def _why_not(self, item: Event) -> tuple[str, str] | None:
         if len(item["id"]) > ID_LIMIT:
             return "string_above_max_length", f"the id has {len(item['id'])} characters"
@@ -115,6 +126,7 @@ class Model:
         if self.active is not None:
             words = f"Conversation already has an active response in progress: {self.active}."
             return [self._refuse(event, "conversation_already_has_active_response", words)]
+        self._may_call = (event.get("response") or {}).get("tool_choice") != "none"
         self.active = f"resp_{self.number}_{next(self._count)}"
         return [self._event("response.created", response=self._response(self.active, "in_progress", []))]
 

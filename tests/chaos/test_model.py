@@ -77,3 +77,17 @@ def test_it_refuses_long_and_repeated_ids() -> None:
     assert model.receive(create(named))[0]["type"] == "conversation.item.added"
     assert code(model.receive(create(named))) == "item_already_exists"
     assert code(model.receive(create({**named, "id": "x" * 33}))) == "string_above_max_length"
+
+
+def test_it_calls_no_function_where_it_may_not_and_has_forgotten_what_was_deleted() -> None:
+    model = Model(5)
+    model.receive(said(**ASKED))
+    model.receive(create({"id": "rb_say_1", "type": "message", "role": "system", "content": []}))
+    began = model.receive({"type": "response.create", "response": {"tool_choice": "none"}})
+    assert began[0]["type"] == "response.created"
+    events = [event for events in model.play() for event in events]
+    assert (len(items(events, "message")), items(events, "function_call")) == (1, [])
+    delete = {"type": "conversation.item.delete", "item_id": "rb_say_1"}
+    assert model.receive(delete)[0]["type"] == "conversation.item.deleted"
+    assert code(model.receive(delete)) == "item_delete_invalid_item_id"
+    assert len(items(respond(model), "function_call")) == 2, "what was asked for is called as soon as it may be"
