@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -17,7 +18,10 @@ from gateway.upstream.providers import PROVIDERS, SIMULATOR, Provider, ProviderN
 from gateway.webhook_signing import BadSecret, key_of
 from ringback.agents.quotas import Dollars, Quotas, Sessions, Tokens
 from ringback.config.settings import Stores
+from ringback.config.web_address import SHAPE, parts_of
 
+HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+"""RFC 9110, 5.6.2."""
 MARKS = frozenset({TRUSTED, TRANSCRIPTS, RECORDINGS})
 """Scopes that a token of RINGBACK_TOKENS has if its name follows, after a colon."""
 
@@ -215,6 +219,30 @@ class GatewaySettings(Stores):
             )
         return value
 
+    @field_validator("realtime_api_key")
+    @classmethod
+    def _fits_a_header(cls, key: SecretStr) -> SecretStr:
+        if re.search(r"[^\x21-\x7e]", key.get_secret_value()):
+            raise ValueError("it holds a space, a line's end or a letter that no header may have")
+        return key
+
+    @field_validator("realtime_headers")
+    @classmethod
+    def _are_headers(cls, headers: dict[str, str]) -> dict[str, str]:
+        for name, value in headers.items():
+            if not HEADER_NAME.fullmatch(name):
+                raise ValueError(f"{name!r} can be no header's name")
+            if re.search(r"[^\t\x20-\x7e]", value):
+                raise ValueError(f"{name!r} holds a line's end, or a letter outside of ASCII")
+        return headers
+
+    @field_validator("public_url", "twilio_api_url")
+    @classmethod
+    def _that_can_be_asked(cls, url: str | None) -> str | None:
+        if url is not None and parts_of(url, "http", "https") is None:
+            raise ValueError(f"it must name {SHAPE}")
+        return url
+
     @field_validator("origins")
     @classmethod
     def _as_browsers_write_them(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
@@ -291,6 +319,6 @@ class GatewaySettings(Stores):
         if provider.url is None and not self.realtime_url:
             raise ValueError(f"REALTIME_URL is not set, and REALTIME_PROVIDER={provider.name} has no default")
         for name, url in (("REALTIME_URL", self.realtime_url), ("RINGBACK_SIMULATOR_URL", self.simulator_url)):
-            if url and not url.startswith(("ws://", "wss://")):
-                raise ValueError(f"{name} must begin with wss:// (or ws:// on loopback)")
+            if url and parts_of(url, "ws", "wss") is None:
+                raise ValueError(f"{name} must begin with wss:// (or ws:// on loopback), and name {SHAPE}")
         return self

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
+from ringback.config.web_address import parts_of
 
 FAMILIES = {
     "RSA": frozenset({"RS256", "RS384", "RS512", "PS256", "PS384", "PS512"}),
@@ -18,8 +18,5 @@ def is_safe_source(source: str) -> bool:
     """Return whether keys from this source cannot be changed on the way: https, http on loopback, or a file."""
     if "://" not in source:
         return bool(source)
-    try:
-        parts = urlsplit(source)
-    except ValueError:
-        return False
-    return bool(parts.hostname) and (parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in LOOPBACK))
+    parts = parts_of(source, "http", "https")
+    return parts is not None and (parts.scheme == "https" or parts.hostname in LOOPBACK)

@@ -14,6 +14,8 @@ from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urls
 
 LOOK = "must look like redis://user:password@host:6379/0 (or rediss://… for TLS)"
 RAW = "write what is special in its password with a %: / as %2F, ? as %3F, # as %23, @ as %40, % as %25"
+CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+"""Characters of which `urlsplit` drops some without a word."""
 DEFAULT_HOST, DEFAULT_PORT = "127.0.0.1", 6379
 
 CERT_REQS = {
@@ -42,12 +44,24 @@ def redis_url(url: str) -> str:
     scheme, separator, rest = url.strip().partition("://")
     if not separator or scheme not in {"redis", "rediss"}:
         raise ValueError(LOOK)
-    parts = urlsplit(f"{scheme}://{rest}")
+    parts = _split(f"{scheme}://{rest}")
     said = _parameters(parts)
     query = _tls(said) if scheme == "rediss" else ""
     if scheme == "redis" and any(name in TLS for name in said):
         raise ValueError("it has parameters for TLS, which redis:// does without: begin it with rediss://")
     return f"{scheme}://{_who(parts)}{_where(parts)}/{_database(parts, said)}{query}"
+
+
+def _split(url: str) -> SplitResult:
+    """Return the parts of the URL. The errors of `urlsplit` are not shown: they quote the password."""
+    if CONTROL.search(url):
+        raise ValueError("it holds a tab, a line's end or the like, which a % must write, such as %09")
+    if "\N{REPLACEMENT CHARACTER}" in unquote(url):
+        raise ValueError("it has a % that stands for half a letter: each letter is written in UTF-8, such as %C3%A4")
+    try:
+        return urlsplit(url)
+    except ValueError:
+        raise ValueError(f"{LOOK}; or {RAW}, [ as %5B, ] as %5D") from None
 
 
 def is_verified(url: str) -> bool:
@@ -89,13 +103,20 @@ def _who(parts: SplitResult) -> str:
 def _where(parts: SplitResult) -> str:
     if parts.fragment:
         raise ValueError(f"it ends at a raw #: {RAW}")
-    try:
-        host, port = unquote(parts.hostname or DEFAULT_HOST), parts.port or DEFAULT_PORT
-    except ValueError:
-        raise ValueError(f"it has a port that is no number from 1 to 65535; or {RAW}") from None
+    host, port = unquote(parts.hostname or DEFAULT_HOST), _port(parts)
+    if port == 0:
+        raise ValueError(f"it has a port that is no number from 1 to 65535; or {RAW}")
     if not re.fullmatch(r"[\w.:-]+", host):
         raise ValueError(f"it must name one host: Ringback uses no sentinel and no list of servers; or {RAW}")
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _port(parts: SplitResult) -> int:
+    """Return the port; 0 if it can be none."""
+    try:
+        return DEFAULT_PORT if parts.port is None else parts.port
+    except ValueError:
+        return 0
 
 
 def _database(parts: SplitResult, said: Mapping[str, str]) -> str:
@@ -127,6 +148,8 @@ def _tls(said: Mapping[str, str]) -> str:
     for name in FILES:
         if name in said and not Path(said[name]).is_file():
             raise ValueError(f"it names a file with {name} that is not there")
+    if "ssl_ca_path" in said and not Path(said["ssl_ca_path"]).is_dir():
+        raise ValueError("it names a folder with ssl_ca_path that is not there")
     written = {name: said[name] for name in TLS if name in said}
     written |= {"ssl_cert_reqs": needs, "ssl_check_hostname": checks}
     return f"?{urlencode(written)}"

@@ -11,9 +11,9 @@ import os
 import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from ringback.config.setting_names import DOTENV
+from ringback.config.web_address import SHAPE, parts_of
 
 if TYPE_CHECKING:
     from ringback.telemetry.call_spans import CallSpans
@@ -67,8 +67,8 @@ def wanted_endpoint(environment: Mapping[str, str]) -> str:
 def unusable(environment: Mapping[str, str]) -> str:
     """Return a sentence on why the variables cannot work here; empty if they can."""
     name = wanted_endpoint(environment)
-    if urlsplit(environment[name]).scheme not in ("http", "https"):
-        return f"{name} must begin with http:// or https://"
+    if parts_of(environment[name].strip(), "http", "https") is None:
+        return f"{name} must begin with http:// or https://, and name {SHAPE}"
     for protocol in PROTOCOLS:
         if environment.get(protocol, PROTOCOL) not in ("", PROTOCOL):
             return f"{protocol} must be {PROTOCOL}, the only protocol that Ringback sends; leave it out"

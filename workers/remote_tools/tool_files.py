@@ -11,10 +11,10 @@ from __future__ import annotations
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
-from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
+from ringback.config.web_address import parts_of
 from ringback.errors import ConfigurationError
 from ringback.tools.decorator import Breaker
 
@@ -26,8 +26,8 @@ SECRET_HEADERS = frozenset({"authorization", "proxy-authorization", "cookie", "x
 
 def address(text: str) -> str:
     """Return the address if a file may give it; ValueError says why not."""
-    url = urlsplit(text)
-    if url.scheme not in {"http", "https"} or not url.hostname:
+    url = parts_of(text, "http", "https")
+    if url is None:
         raise ValueError("must look like https://host/path")
     if url.username or url.password or url.query or url.fragment:
         raise ValueError("must have no password, no ? and no #; a secret goes into headers, as env:NAME")

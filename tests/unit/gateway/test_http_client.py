@@ -58,6 +58,16 @@ async def test_a_realtime_api_behind_such_a_proxy_is_refused_by_a_sentence(monke
     assert "hunter2" not in str(told.value)
 
 
+@pytest.mark.parametrize(
+    "address", ["[127.0.0.1", "127.0.0.1:abc", "127.0.0.1:99999", "hunter2\N{ACCOUNT OF}@127.0.0.1:1"]
+)
+async def test_a_proxy_whose_address_is_none_is_told_likewise(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", f"http://ann:hunter2@{address}")
+    with pytest.raises(UpstreamRefused, match="the proxy that HTTPS_PROXY names cannot be used: no such proxy") as told:
+        await WebSocketUpstream.open(Target("wss://voices.example.com/v1/realtime", {}), 1.0)
+    assert "hunter2" not in str(told.value)
+
+
 async def test_a_realtime_api_on_this_machine_is_asked_past_any_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[Any] = []
 

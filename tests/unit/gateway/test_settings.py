@@ -76,6 +76,42 @@ WRONG: dict[str, tuple[dict[str, str], str]] = {
         {"RINGBACK_SIMULATOR_URL": "http://h"},
         "RINGBACK_SIMULATOR_URL must begin with wss://",
     ),
+    "a URL with half an address": (
+        {"REALTIME_PROVIDER": "custom", "REALTIME_URL": "wss://[hunter2"},
+        "REALTIME_URL must begin with wss:// (or ws:// on loopback), and name a host, and a port from 1 to 65535",
+    ),
+    "a URL that urllib would quote": (
+        {"REALTIME_PROVIDER": "custom", "REALTIME_URL": "ws://u:hunter2\N{ACCOUNT OF}@h/"},
+        "REALTIME_URL must begin with wss://",
+    ),
+    "a URL with a port that can be none": (
+        {"RINGBACK_SIMULATOR_URL": "ws://h:99999/v1/realtime"},
+        "RINGBACK_SIMULATOR_URL must begin with wss://",
+    ),
+    "a public URL with a port that can be none": (
+        {"RINGBACK_PUBLIC_URL": "https://h:abc"},
+        "RINGBACK_PUBLIC_URL is not usable: it must name a host, and a port",
+    ),
+    "an address of Twilio's that is none": (
+        {"TWILIO_API_URL": "https://[x"},
+        "TWILIO_API_URL is not usable: it must name a host, and a port",
+    ),
+    "keys at a port that can be none": (
+        {"RINGBACK_JWT_JWKS": "https://h:0/k", "RINGBACK_JWT_ISSUER": "i", "RINGBACK_JWT_AUDIENCE": "a"},
+        "RINGBACK_JWT_JWKS must be a file, or begin with https://",
+    ),
+    "a key that ends with a line": (
+        {"REALTIME_PROVIDER": "openai", "REALTIME_API_KEY": "hunter2\n"},
+        "REALTIME_API_KEY is not usable: it holds a space, a line's end or a letter that no header may have",
+    ),
+    "a header that is two": (
+        {"REALTIME_HEADERS": '{"X-Key": "hunter2\\r\\nX-Other: 1"}'},
+        "REALTIME_HEADERS is not usable: 'X-Key' holds a line's end, or a letter outside of ASCII",
+    ),
+    "a header without a name": (
+        {"REALTIME_HEADERS": '{"X Key": "hunter2"}'},
+        "REALTIME_HEADERS is not usable: 'X Key' can be no header's name",
+    ),
     "headers that are not JSON": ({"REALTIME_HEADERS": '{"X-Key": "hunter2'}, "REALTIME_HEADERS is not usable"),
     "headers that are a list": ({"REALTIME_HEADERS": '["hunter2"]'}, "REALTIME_HEADERS is not usable"),
     "a header that is no text": ({"REALTIME_HEADERS": '{"X-Key": 7}'}, "REALTIME_HEADERS.X-Key is not usable"),

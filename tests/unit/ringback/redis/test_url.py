@@ -89,6 +89,14 @@ def test_what_is_no_url_of_redis_is_refused(url: str) -> None:
         ("redis://u:hunter2#x@h/0", "it has its @ behind a raw / or ?"),
         ("redis://u:hunter2@h:abc/0", "it has a port that is no number"),
         ("redis://u:hunter2@h:70000/0", "it has a port that is no number"),
+        ("redis://u:hunter2@h:0/0", "it has a port that is no number"),
+        # urlsplit's own errors quote what they refuse, and it drops a tab.
+        ("redis://u:hunter2\N{ACCOUNT OF}@h/0", "must look like redis://"),
+        ("redis://u:hun[ter2@h/0", "[ as %5B"),
+        ("redis://u:[hunter2]@h/0", "[ as %5B"),
+        ("redis://u:hunter2@[::1/0", "must look like redis://"),
+        ("redis://u:hun\tter2@h/0", "it holds a tab"),
+        ("redis://u:hunter2%FF@h/0", "stands for half a letter"),
         ("redis://u:hunter2@h/zero", "it must end with the number of a database"),
         ("redis://u:hunter2@h/0?db=-1", "it must end with the number of a database"),
         ("redis://u:hunter2@h1,h2/0", "it must name one host"),
@@ -97,6 +105,7 @@ def test_what_is_no_url_of_redis_is_refused(url: str) -> None:
         ("redis://u:hunter2@h/0?ssl_cert_reqs=none", "begin it with rediss://"),
         ("rediss://u:hunter2@h/0?ssl_cert_reqs=maybe", "none of required, optional and none"),
         ("rediss://u:hunter2@h/0?ssl_check_hostname=maybe", "neither true nor false"),
+        ("rediss://u:hunter2@h/0?ssl_ca_path=/nowhere", "names a folder with ssl_ca_path that is not there"),
         ("rediss://u:hunter2@h/0?ssl_ca_certs=/nowhere/ca.pem", "names a file with ssl_ca_certs that is not there"),
     ],
 )

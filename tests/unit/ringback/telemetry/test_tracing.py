@@ -49,6 +49,8 @@ def test_an_endpoint_turns_traces_on(environment: dict[str, str], wanted: str) -
         ({}, ""),
         ({"OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf", "OTEL_TRACES_EXPORTER": "otlp"}, ""),
         ({ENDPOINT: "collector:4318"}, "must begin with http://"),
+        ({ENDPOINT: "http://[collector:4318"}, "must begin with http://"),
+        ({ENDPOINT: "http://collector:43180000"}, "a port from 1 to 65535"),
         ({"OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}, "OTEL_EXPORTER_OTLP_PROTOCOL must be http/protobuf"),
         ({"OTEL_EXPORTER_OTLP_TRACES_PROTOCOL": "http/json"}, "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL must be"),
         ({"OTEL_TRACES_EXPORTER": "zipkin"}, "OTEL_TRACES_EXPORTER must be otlp or none"),

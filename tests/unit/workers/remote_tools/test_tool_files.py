@@ -110,6 +110,8 @@ def test_the_options_are_the_parameters_of_the_decorator() -> None:
         (f"{MCP}tools = '*'\n[mcp.x.tool.a]\nqeue = 'y'", "[mcp.x.tool.a] qeue: is not known here"),
         ("[mcp.x]\ncommand = []\ntools = '*'", "[mcp.x] command: write the program, and then its arguments"),
         ("[mcp.x]\nurl = 'ftp://x'\ntools = '*'", "[mcp.x] url: must look like https://host/path"),
+        ("[mcp.x]\nurl = 'http://[x'\ntools = '*'", "[mcp.x] url: must look like https://host/path"),
+        ("[mcp.x]\nurl = 'http://x:99999'\ntools = '*'", "[mcp.x] url: must look like https://host/path"),
         ("[mcp.x]\nurl = 'https://a:b@x/'\ntools = '*'", "[mcp.x] url: must have no password"),
         ("[mcp.x]\nurl = 'https://x/?key=1'\ntools = '*'", "[mcp.x] url: must have no password, no ? and no #"),
         (API, "[openapi.x] operation: is missing"),
