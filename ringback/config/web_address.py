@@ -15,6 +15,7 @@ def parts_of(url: str, *schemes: str) -> SplitResult | None:
     try:
         parts = urlsplit(url)
         port = parts.port
+        (parts.hostname or "").encode("idna")  # or a connection would raise UnicodeError, which is no OSError
     except ValueError:
         return None
     return parts if parts.scheme in schemes and parts.hostname and port != 0 else None

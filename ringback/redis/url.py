@@ -108,6 +108,10 @@ def _where(parts: SplitResult) -> str:
         raise ValueError(f"it has a port that is no number from 1 to 65535; or {RAW}")
     if not re.fullmatch(r"[\w.:-]+", host):
         raise ValueError(f"it must name one host: Ringback uses no sentinel and no list of servers; or {RAW}")
+    try:
+        host.encode("idna")
+    except UnicodeError:
+        raise ValueError(f"it names a host that can be none; or {RAW}") from None
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 

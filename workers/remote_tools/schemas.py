@@ -100,11 +100,7 @@ class _Reader:
             hidden |= self._read_only_names(node, path)
         reference = _reference(node)
         if reference is not None:
-            if reference in path:
-                return {}
-            rest = {key: value for key, value in node.items() if key not in _REFERENCES}
-            inner = self.read(resolve_reference(reference, self.document), (*path, reference), hidden)
-            return _together(inner, self.read(rest, path, hidden)) if isinstance(inner, dict) else inner
+            return {} if reference in path else self._referred(reference, node, path, hidden)
         if isinstance(node.get("items"), list):  # as drafts before 2020-12 wrote it
             node = {**node, "prefixItems": node["items"], "items": node.get("additionalItems", True)}
         if "oneOf" in node and "anyOf" not in node:
@@ -115,6 +111,15 @@ class _Reader:
         if "patternProperties" in node:
             told["additionalProperties"] = True
         return _in_words(_of_one_type(_of_today(told, node)), node)
+
+    def _referred(self, reference: str, node: dict[str, Any], path: tuple[str, ...], hidden: frozenset[str]) -> Any:
+        """Return what the reference stands for, with what stands beside it."""
+        rest = {key: value for key, value in node.items() if key not in (*_REFERENCES, "nullable")}
+        inner = self.read(resolve_reference(reference, self.document), (*path, reference), hidden)
+        if not isinstance(inner, dict):
+            return inner
+        whole = _together(inner, self.read(rest, path, hidden))
+        return _or_null(whole) if node.get("nullable") is True else whole
 
     def _part(self, key: str, value: Any, path: tuple[str, ...], hidden: frozenset[str]) -> dict[str, Any]:
         if key == "required" and isinstance(value, list):
@@ -180,10 +185,18 @@ def _of_today(told: dict[str, Any], node: dict[str, Any]) -> dict[str, Any]:
     for bound, limit in (("exclusiveMinimum", "minimum"), ("exclusiveMaximum", "maximum")):
         if isinstance(told.get(bound), bool) and told.pop(bound) and limit in told:
             told[bound] = told.pop(limit)
-    if node.get("nullable") is True and isinstance(told.get("type"), str):
+    return _or_null(told) if node.get("nullable") is True else told
+
+
+def _or_null(told: dict[str, Any]) -> dict[str, Any]:
+    """Let null fit, too. OpenAPI 3.0 says so of a schema with a type only; documents say it of any."""
+    if told.keys() & {"allOf", "anyOf", "const"}:
+        return {"anyOf": [told, {"type": "null"}]}
+    told = dict(told)
+    if isinstance(told.get("type"), str):
         told["type"] = [told["type"], "null"]
-        if isinstance(told.get("enum"), list) and None not in told["enum"]:
-            told["enum"] = [*told["enum"], None]
+    if isinstance(told.get("enum"), list) and None not in told["enum"]:
+        told["enum"] = [*told["enum"], None]
     return told
 
 

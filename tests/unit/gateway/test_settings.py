@@ -80,6 +80,10 @@ WRONG: dict[str, tuple[dict[str, str], str]] = {
         {"REALTIME_PROVIDER": "custom", "REALTIME_URL": "wss://[hunter2"},
         "REALTIME_URL must begin with wss:// (or ws:// on loopback), and name a host, and a port from 1 to 65535",
     ),
+    "a URL whose host can be none": (
+        {"REALTIME_PROVIDER": "custom", "REALTIME_URL": "wss://h..x/v1/realtime"},
+        "REALTIME_URL must begin with wss://",
+    ),
     "a URL that urllib would quote": (
         {"REALTIME_PROVIDER": "custom", "REALTIME_URL": "ws://u:hunter2\N{ACCOUNT OF}@h/"},
         "REALTIME_URL must begin with wss://",

@@ -97,6 +97,8 @@ def test_what_is_no_url_of_redis_is_refused(url: str) -> None:
         ("redis://u:hunter2@[::1/0", "must look like redis://"),
         ("redis://u:hun\tter2@h/0", "it holds a tab"),
         ("redis://u:hunter2%FF@h/0", "stands for half a letter"),
+        ("redis://u:hunter2@h..x/0", "it names a host that can be none"),
+        (f"redis://u:hunter2@{'h' * 64}/0", "it names a host that can be none"),
         ("redis://u:hunter2@h/zero", "it must end with the number of a database"),
         ("redis://u:hunter2@h/0?db=-1", "it must end with the number of a database"),
         ("redis://u:hunter2@h1,h2/0", "it must name one host"),

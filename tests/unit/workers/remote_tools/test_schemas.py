@@ -71,6 +71,14 @@ DOCUMENT = {
         # As OpenAPI 3.0 writes it.
         ({**TEXT, "nullable": True}, {"type": ["string", "null"]}),
         ({**TEXT, "nullable": True, "enum": ["a"]}, {"type": ["string", "null"], "enum": ["a", None]}),
+        ({"nullable": True, "enum": ["a"]}, {"enum": ["a", None]}),
+        ({"nullable": True, "$ref": "#/components/schemas/Text"}, {"type": ["string", "null"]}),
+        (
+            {"nullable": True, "description": "a tree", "allOf": [{"$ref": "#/components/schemas/Text"}]},
+            {"anyOf": [{"allOf": [TEXT]}, {"type": "null"}], "description": "a tree"},
+        ),
+        ({"nullable": True, "oneOf": [TEXT]}, {"anyOf": [{"anyOf": [TEXT]}, {"type": "null"}]}),
+        ({"nullable": False, "$ref": "#/components/schemas/Text"}, TEXT),
         ({"minimum": 0, "exclusiveMinimum": True}, {"exclusiveMinimum": 0}),
         ({"maximum": 9, "exclusiveMaximum": False}, {"maximum": 9}),
         ({"exclusiveMaximum": 9}, {"exclusiveMaximum": 9}),
