@@ -71,13 +71,13 @@ def _import(name: str) -> ModuleType:
         return importlib.import_module(name)
     except DeclarationError as problem:
         raise DeclarationError(f"{_author_of(problem)}{problem}") from problem
-    except Exception as problem:
+    except (Exception, SystemExit) as problem:  # a module that ends the process would end it without a word
         raise ConfigurationError(
             f"{SETTING} names {name}, which cannot be imported: {type(problem).__name__}: {problem}{_line(problem)}"
         ) from problem
 
 
-def _line(problem: Exception) -> str:
+def _line(problem: BaseException) -> str:
     """Return the line of the author's file that raised the problem. Python names it itself for a SyntaxError."""
     frames = [frame for frame in extract_tb(problem.__traceback__) if "importlib" not in frame.filename]
     if isinstance(problem, SyntaxError) or len(frames) < FRAMES_OF_OURS:

@@ -118,7 +118,10 @@ def _model(function: Callable[..., Any], fields: dict[str, Any]) -> type[BaseMod
             warnings.simplefilter("error", PydanticJsonSchemaWarning)
             model.model_json_schema()
     except Exception as problem:  # A type of the author's own brings code that pydantic runs.
-        first = next(iter(str(problem).splitlines()), "").partition(" Set `arbitrary_types_allowed")[0]  # no help here
+        lines = str(problem).splitlines() or [""]
+        first = lines[0].partition(" Set `arbitrary_types_allowed")[0]  # no help here
+        if isinstance(problem, SchemaError):  # of a pattern: where it stands comes first, and why last
+            first = lines[-1].strip().removeprefix("error: ")
         reason = first if isinstance(problem, _OF_PYDANTIC) else f"{type(problem).__name__}: {first}"
         raise DeclarationError(
             f"{_name(function)}: a parameter's type cannot be told to a model: {reason}"

@@ -88,6 +88,7 @@ def test_no_module_and_no_file_is_no_tool() -> None:
         ("import no_such_thing", "names broken_mod, which cannot be imported: .* 'no_such_thing'"),
         ("1 / 0", r"names broken_mod, which cannot be imported: ZeroDivisionError: .*broken_mod\.py, line 1\)$"),
         ("def f(:", "names broken_mod, which cannot be imported: SyntaxError"),
+        ("import sys\nsys.exit(3)", "names broken_mod, which cannot be imported: SystemExit: 3"),
         ("x = 1", r"RINGBACK_TOOL_MODULES \(broken_mod\) holds no tool: decorate a function with @tool"),
     ],
 )

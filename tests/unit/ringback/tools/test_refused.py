@@ -186,7 +186,7 @@ BAD_FUNCTIONS: list[tuple[Callable[..., Any], str]] = [
         other_regex,
         "other_regex: '^\\\\p{L}+$' is not a 'regex' that Python's re reads, at properties.name.pattern; rewrite it.",
     ),
-    (looking_ahead, "looking_ahead: a parameter's type cannot be told to a model"),
+    (looking_ahead, "looking_ahead: a parameter's type cannot be told to a model: look-around, incl"),
     (no_choice, "no_choice: the enum at properties.of has no value, so that nothing fits; give it one."),
     (too_much, "too_much: its schema has 16130 characters, at most 16000 can be offered to a model; take fewer"),
     (pointing, "pointing: a parameter's type cannot be told to a model: KeyError: 'order.json'"),
