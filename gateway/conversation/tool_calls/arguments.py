@@ -18,6 +18,7 @@ MAX_ARGUMENTS_DEPTH = 64
 """No call needs more, and each reader of the row would have to climb as deep."""
 LARGEST_INTEGER = 2**64
 """As much as any database or language takes for a number; JSON itself knows no end."""
+LARGEST_DIGITS = len(f"-{LARGEST_INTEGER}")
 
 
 @dataclass(slots=True)
@@ -66,8 +67,8 @@ def parse(text: Any) -> tuple[Any, Outcome | None]:
 
 
 def _integer(text: str) -> int:
-    number = int(text)
-    if abs(number) >= LARGEST_INTEGER:
+    # Python reads only so many digits, and tells its own programmer what to do about it.
+    if len(text) > LARGEST_DIGITS or abs(number := int(text)) >= LARGEST_INTEGER:
         raise ValueError(f"{text[:24]}… is too large a number")
     return number
 
