@@ -12,6 +12,9 @@ from ringback.config.logs import name_traces
 from ringback.telemetry.tracing import current_ids
 
 OURS = ("workers", "ringback")
+OF_EACH_MESSAGE = ("celery.app.trace", "celery.worker.strategy")
+"""Loggers by which Celery says of each message that it came, and how its task ended; a line of ours says it by the job.
+"""
 LINE = "%(asctime)s%(process_id)s %(levelname)s %(name)s: %(message)s"
 REPEAT_SECONDS = 10.0
 """A fault that repeats many times a second is logged once in this many seconds."""
@@ -22,6 +25,8 @@ def configure(level: int) -> None:
     name_traces(current_ids)
     get_multiprocessing_logger().propagate = True  # else the pool of processes writes bare lines
     configure_root(max(level, logging.WARNING) if level > logging.DEBUG else level, LINE)
+    for name in OF_EACH_MESSAGE:
+        logging.getLogger(name).setLevel(max(level, logging.WARNING) if level > logging.DEBUG else level)
     for name in OURS:
         logging.getLogger(name).setLevel(level if level > logging.WARNING else min(level, logging.INFO))
 
