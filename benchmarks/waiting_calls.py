@@ -1,15 +1,13 @@
 """What it costs one worker process to have hundreds of calls wait at once, in each way to hold them.
 
-    threads     a pool thread waits for each call; `async def` tools run on the one loop (what Ringback does)
-    released    the pool thread is given back while an `async def` tool waits on the loop (waiting/released.py)
-    sync        a pool thread and the tool's own thread for each call of a plain function
+    async       `async def` tools wait on the worker's one loop, and hold no thread
+    sync        plain functions wait, each in a thread of its own
 
 For each, a fresh worker on embedded servers: as many calls as asked for, all inside their function at once; meanwhile
 short calls one after the other, beside which the calls that wait should not be felt. Then as many calls of a second
 each, asked for at once. Every call must have succeeded, and those that wait must all be inside while others are timed.
 
-    .venv/bin/python benchmarks/waiting_calls.py [--calls 500 980] [--short 200] [--ways threads released sync]
-    .venv/bin/python benchmarks/waiting_calls.py --calls 5000 --ways released
+    .venv/bin/python benchmarks/waiting_calls.py [--calls 500 5000] [--short 200] [--ways async sync]
 """
 
 from __future__ import annotations
@@ -34,10 +32,9 @@ from ringback.postgres.migrate import upgrade
 
 PROJECT = Path(__file__).parents[1]
 TOOLS = "benchmarks.waiting.tools"
-RELEASED = f"{TOOLS},benchmarks.waiting.released"
-SPARE, MOST_THREADS = 20, 1_000
-"""Threads beside those that wait, for the short calls; and how many a worker may have."""
-PATIENCE = 120.0
+SPARE = 20
+"""Calls that a worker may run beside those that wait: the short ones."""
+PATIENCE = 300.0
 LOOK_SECONDS = 0.02
 
 
@@ -46,18 +43,14 @@ class Way:
     """One way to hold a call that waits."""
 
     name: str
-    modules: str
     waits: object
-    pool: int | None = None
-    """Threads of the pool, where not as many as calls."""
 
 
 WAYS = {
     way.name: way
     for way in (
-        Way("threads", TOOLS, hold),
-        Way("released", RELEASED, hold, pool=16),
-        Way("sync", TOOLS, hold_a_thread),
+        Way("async", hold),
+        Way("sync", hold_a_thread),
     )
 }
 
@@ -105,7 +98,7 @@ def measure(servers: Servers, desk: Desk, folder: Path, way: Way, calls: int, sh
         meanwhile = one_by_one(desk, short)
         insist("calls that waited meanwhile", desk.ends(waiting), {"running": calls})
         (folder / gate).touch()
-        desk.await_over(waiting)
+        until(lambda: desk.ends(waiting).get("running", 0) == 0, "the calls that waited to end", pause=0.5)
         insist("how the calls that waited ended", desk.ends(waiting), {"succeeded": calls})
         whole = None if way.waits is hold_a_thread else all_of_a_second(desk, calls)
     return Measured(way.name, calls, idle, full, threads, meanwhile, alone, whole)
@@ -128,7 +121,7 @@ def all_of_a_second(desk: Desk, calls: int) -> float:
     ids = desk.record(a_second, calls)
     began = desk.now()
     desk.publish(a_second, ids)
-    desk.await_over(ids)
+    until(lambda: not desk.ends(ids).keys() - {"succeeded"}, "the calls of a second to end", pause=0.5)
     insist("how the calls of a second ended", desk.ends(ids), {"succeeded": calls})
     return (max(desk.finished(ids).values()) - began).total_seconds()
 
@@ -138,8 +131,8 @@ def worker(servers: Servers, folder: Path, way: Way, calls: int) -> Iterator[int
     environment = {
         "DATABASE_URL": servers.database_url,
         "REDIS_URL": servers.redis_url,
-        "RINGBACK_TOOL_MODULES": way.modules,
-        "RINGBACK_WORKER_CONCURRENCY": str(way.pool or min(calls + SPARE, MOST_THREADS)),
+        "RINGBACK_TOOL_MODULES": TOOLS,
+        "RINGBACK_WORKER_CONCURRENCY": str(calls + SPARE),
         "PYTHONPATH": str(PROJECT),
         FOLDER: str(folder),
     }
@@ -170,9 +163,7 @@ def until(true: object, what: str, pause: float = LOOK_SECONDS) -> None:
 
 def options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument(
-        "--calls", type=int, nargs="+", default=[500, 980], help="calls at once; in threads at most 980"
-    )
+    parser.add_argument("--calls", type=int, nargs="+", default=[500, 5_000], help="calls at once")
     parser.add_argument("--short", type=int, default=200, help="short calls beside them")
     parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS))
     parser.add_argument("--raw", type=Path, default=RAW, help="folder for the lines")

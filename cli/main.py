@@ -164,7 +164,7 @@ def worker(
     queues: Annotated[
         str | None, typer.Option(help="The queues to serve, such as default,slow; by default those of all its tools.")
     ] = None,
-    concurrency: Annotated[int | None, typer.Option(min=1, max=1_000, help="How many calls it runs at once.")] = None,
+    concurrency: Annotated[int | None, typer.Option(min=1, max=10_000, help="How many calls it runs at once.")] = None,
     pool: Annotated[
         Literal["threads", "prefork"],
         typer.Option(

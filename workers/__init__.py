@@ -11,6 +11,7 @@ A message is only a hint that carries a job's id. The row decides:
                       └───── finish ─> the row takes the outcome, if the token still holds; the gateway is notified
 
     app           the Celery application
+    thread_pool   its pool of threads, in which a call that waits holds none
     execution     one job from its message to its outcome; `runtime` is all of it for one process
     leases        the process's lease, the jobs that depend on it, and the sweep for all processes
     lifecycle     from the start of a process to its end

@@ -12,11 +12,10 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from contextvars import copy_context
 from typing import Any, Literal
 from uuid import UUID
 
-from celery import Celery, bootsteps, signals
+from celery import Celery, bootsteps, concurrency, signals
 from celery.worker import state
 from celery.worker.components import Pool
 
@@ -28,13 +27,17 @@ from workers import logs
 from workers.broker import celery_hooks
 from workers.broker.consumer import CANARY, Consumer, Shedding, canary_queue, canary_task
 from workers.execution.runner import run_job
+from workers.execution.waiting import Steps
 from workers.lifecycle.process import WorkerProcess
 from workers.settings import WorkerSettings
+from workers.thread_pool import carry_out
 
 USAGE_EXIT = 2
 """Exit code of every Ringback command that was given a value that cannot work."""
 PREFORK = "workers.prefork:TaskPool"
 """Celery's pool of that name, with children that are replaced."""
+THREADS = "workers.thread_pool:TaskPool"
+"""The same for the pool of threads, in which a call that waits holds no thread."""
 NO_BROKER = "redis://"
 """Placeholder without a setting; a worker that lacks the setting ends before it connects."""
 
@@ -49,6 +52,7 @@ def make() -> Celery:
     with suppress(ConfigurationError):
         settings = load(WorkerSettings)
     celery = make_app(settings.redis_url if settings else NO_BROKER, socket_timeout=WORKER_SOCKET_TIMEOUT)
+    concurrency.ALIASES["threads"] = THREADS
     # A message is fetched when a thread is free for it, and not before: an idle worker should have it instead.
     celery.conf.worker_disable_prefetch = True
     celery.conf.broker_transport = "workers.broker.transport:Transport"
@@ -92,17 +96,17 @@ def take(*arguments: object, **_ignored: object) -> None:
     if job_id is None:
         logger.warning("message dropped: it holds no job id")
         return
-    copy_context().run(_run, job_id)  # the pool's thread runs another job next
+    carry_out(_run(job_id))
 
 
-def _run(job_id: UUID) -> None:
+def _run(job_id: UUID) -> Steps[None]:
     ringback_logs.bind(job=job_id)
     try:
         runtime = process.runtime()
         if runtime.spans is None:
-            run_job(runtime, job_id)
+            yield from run_job(runtime, job_id)
         else:
-            run_job(runtime, job_id, vars(app.current_worker_task.request))
+            yield from run_job(runtime, job_id, vars(app.current_worker_task.request))
     except Exception:
         logger.exception("run failed (job %s) by a fault of this worker; its lease or deadline ends it", job_id)
 

@@ -36,8 +36,10 @@ class WorkerSettings(Stores, ToolSettings):
 
     queues: Names = Field((), alias="RINGBACK_WORKER_QUEUES")
     """Queues to serve; empty means every queue that the tools name."""
-    concurrency: int | None = Field(None, alias="RINGBACK_WORKER_CONCURRENCY", ge=1, le=1_000)
-    """Calls at once: a waiting one costs a thread (57 KiB), a computing one a core. None: what fits the pool."""
+    concurrency: int | None = Field(None, alias="RINGBACK_WORKER_CONCURRENCY", ge=1, le=10_000)
+    """Calls at once: a waiting one costs 24 KiB, a plain function a thread, a computing one a core. None: what fits
+    the pool.
+    """
     database_connections: int = Field(4, alias="RINGBACK_WORKER_DB_CONNECTIONS", ge=1, le=100)
     """Connections for claims, and as many for outcomes: each is held for a millisecond, and Postgres has about 100 in
     all.

@@ -21,9 +21,7 @@ PUBLISH_TIMEOUT = 0.5
 WORKER_SOCKET_TIMEOUT = 5.0
 """Seconds. Longer than the one-second BRPOP a worker waits in, and short enough to notice a dead Redis."""
 WORKER_THREADS = 500
-"""Calls that one worker process runs at once; most of them wait. A waiting thread costs 57 KiB (docs/decisions/0014),
-and is started when a call needs it.
-"""
+"""Calls that one worker process runs at once; most of them wait, and hold no thread (docs/decisions/0095)."""
 
 SETTINGS: dict[str, Any] = {
     # JSON only: a message is an id, and unpickling one would run what an attacker put into Redis.
@@ -46,7 +44,7 @@ SETTINGS: dict[str, Any] = {
     "worker_cancel_long_running_tasks_on_connection_loss": False,
     # A client that reaches Redis must not control the workers.
     "worker_enable_remote_control": False,
-    # Threads: most tools wait, and 500 waiting ones cost 28 MiB in threads.
+    # Threads: most tools wait, and an async one holds no thread meanwhile.
     "worker_pool": "threads",
     "worker_concurrency": WORKER_THREADS,
     "task_default_queue": "default",

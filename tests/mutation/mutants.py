@@ -28,6 +28,7 @@ T_ORDER = "tests/integration/redis/test_publish_order.py"
 T_RECORDER = "tests/integration/gateway/test_delivery_recorder.py"
 GATES, GATING = "ringback/statements/jobs/gates.py", "workers/execution/tool_limits.py"
 T_GATES, T_LIMITS = "tests/integration/statements/test_gates.py", "tests/integration/workers/test_gates.py"
+POOL, T_POOL = "workers/thread_pool.py", "tests/unit/workers/test_thread_pool.py"
 
 OURS = "is_ours(session_id, gateway_id, epoch)"
 ANY_EPOCH = "is_ours(session_id, gateway_id, sessions.c.epoch)"
@@ -331,6 +332,15 @@ MUTANTS = [
         "ringback/tools/gate.py",
         " or (is_open and not is_probe)",
     ),
+    gone("a call that waits keeps its place", T_POOL, POOL, "if not self._has_begun:  # the", "if True:  # the"),
+    gone(
+        "a pool that stops waits for calls that hold no thread",
+        T_POOL,
+        POOL,
+        "            self._left.wait_for(lambda: not self._under_way)\n",
+        "            pass\n",
+    ),
+    gone("a call that waits is told when its time is over", T_POOL, POOL, "if end < self.next_look:", "if False:"),
     *JOINED_AND_LATE,
     *HEARD,
     *CALL_GUARDS,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ from ringback.telemetry.call_trace import TRACEPARENT
 from ringback.tools.gate import Ended
 from workers.execution.claim import Job
 from workers.execution.retry_policy import Verdict
+from workers.execution.waiting import Steps
 
 if TYPE_CHECKING:
     from ringback.telemetry.call_spans import CallSpans
@@ -29,17 +30,17 @@ class Ran:
     state: str
 
 
-def in_span(spans: CallSpans, job: Job, worker_id: str, headers: Mapping[str, object], run: Callable[[], Ran]) -> Ran:
-    """Run an attempt in its span, if the call is traced.
+def in_span(spans: CallSpans, job: Job, worker_id: str, headers: Mapping[str, object], steps: Steps[Ran]) -> Steps[Ran]:
+    """Carry out the steps of an attempt in its span, if the call is traced.
 
     Args:
         headers: of the message; none if a sweeper without traces published it.
     """
     if not spans.samples(job.id, headers.get(TRACEPARENT)):
-        return run()
+        return (yield from steps)
     said = _attributes(job, worker_id, tells_pii=spans.tells_pii)
     with spans.attempt(job.id, job.attempt, f"{names.EXECUTE} {job.tool}", said, headers) as span:
-        ran = run()
+        ran = yield from steps
         span.note({names.JOB_STATE: str(ran.state)})
         if (error := error_type(ran.verdict)) is not None:
             span.fail(error)

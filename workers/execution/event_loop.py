@@ -14,10 +14,11 @@ from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, field
 from inspect import isawaitable
-from threading import Event, Lock, Thread
+from threading import Lock, Thread
 from typing import Any
 
 from workers.execution.retry_policy import CallCancelled, DeadlineExceeded
+from workers.execution.waiting import Steps, Waiting
 from workers.leases.in_flight import Cancellation
 from workers.logs import ThrottledLogger
 
@@ -35,7 +36,7 @@ _throttled = ThrottledLogger(logger)
 class Run:
     """Coroutine on the loop."""
 
-    ended: Event = field(default_factory=Event)
+    ended: Waiting = field(default_factory=lambda: Waiting(CANCEL_SECONDS))
     task: asyncio.Task[Any] | None = None
     """Set once it has begun."""
 
@@ -55,14 +56,15 @@ class ToolLoop:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: Thread | None = None
 
-    def run(self, coroutine: Awaitable[Any], seconds: float, cancellation: Cancellation) -> Any:
-        """Run the coroutine and return its result. The caller's thread waits.
+    def run(self, coroutine: Awaitable[Any], seconds: float, cancellation: Cancellation) -> Steps[Any]:
+        """Run the coroutine and return its result, in steps.
 
         Raises:
             DeadlineExceeded: it was cancelled after `seconds`.
             CallCancelled: it was cancelled on request.
         """
-        run, woken, loop = Run(), Event(), self._started()
+        run, woken, loop = Run(), Waiting(seconds + CANCEL_SECONDS), self._started()
+        cancellation.on_cancel(woken.over)
         inner = _within(coroutine, seconds, run)
         try:
             future = asyncio.run_coroutine_threadsafe(inner, loop)
@@ -70,19 +72,18 @@ class ToolLoop:
             inner.close()
             if isinstance(coroutine, Coroutine):
                 coroutine.close()
-            cancellation.requested.wait(seconds)
+            yield woken
             raise DeadlineExceeded from None
-        future.add_done_callback(lambda _: woken.set())
-        cancellation.on_cancel(woken.set)
-        woken.wait(seconds + CANCEL_SECONDS)
+        future.add_done_callback(lambda _: woken.over())
+        yield woken
         if cancellation.requested.is_set():  # a result that comes after that does not count
             future.cancel()
-            if not run.ended.wait(CANCEL_SECONDS):
-                self._tell(run, loop, "cancelled async tool did not stop")
+            if not (yield run.ended):
+                yield from self._tell(run, loop, "cancelled async tool did not stop")
             raise CallCancelled
         if future.done():
             return _result(future)
-        self._tell(run, loop, "async tool did not stop in time")
+        yield from self._tell(run, loop, "async tool did not stop in time")
         raise DeadlineExceeded
 
     def stop(self, seconds: float = CANCEL_SECONDS) -> None:
@@ -95,11 +96,11 @@ class ToolLoop:
             loop.call_soon_threadsafe(loop.stop)
         thread.join(seconds)
 
-    def _tell(self, run: Run, loop: asyncio.AbstractEventLoop, what: str) -> None:
+    def _tell(self, run: Run, loop: asyncio.AbstractEventLoop, what: str) -> Steps[None]:
         """Log why a call does not end: it blocks the loop, another call does, or it ignores the cancellation."""
-        turns = Event()
-        loop.call_soon_threadsafe(turns.set)
-        if turns.wait(HELD_UP_SECONDS):
+        turns = Waiting(HELD_UP_SECONDS)
+        loop.call_soon_threadsafe(turns.over)
+        if (yield turns):
             logger.error("%s: it ignores its cancellation, and runs on", what)
         elif run.task is not None and asyncio.current_task(loop) is run.task:
             self.is_held_up = True
@@ -161,7 +162,7 @@ async def _within(coroutine: Awaitable[Any], seconds: float, run: Run) -> Any:
         # Either would end the loop, and every other tool with it.
         raise RuntimeError(f"the tool raised {type(problem).__name__}") from problem
     finally:
-        run.ended.set()
+        run.ended.over()
 
 
 def _result(future: Future[Any]) -> Any:

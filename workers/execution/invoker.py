@@ -1,7 +1,7 @@
 """Invoker of tools, within their deadline.
 
 An `async def` tool is cancelled when its time is up, or its call is cancelled. A plain function cannot be stopped: it
-runs in a thread of its own, and the caller goes on without it. Such a thread is *stuck* until the function returns.
+runs in a thread of its own, and its call goes on without it. Such a thread is *stuck* until the function returns.
 Many stuck threads mean that a tool waits for something without a time-out of its own.
 """
 
@@ -14,7 +14,7 @@ from concurrent.futures import Future
 from contextvars import copy_context
 from functools import partial
 from inspect import isawaitable
-from threading import Event, Lock, Thread
+from threading import Lock, Thread
 from time import monotonic
 from typing import Any
 
@@ -23,6 +23,7 @@ from ringback.tools.call import Call
 from ringback.tools.decorator import Tool
 from workers.execution.event_loop import ToolLoop
 from workers.execution.retry_policy import CallCancelled, DeadlineExceeded
+from workers.execution.waiting import Steps, Waiting
 from workers.leases.in_flight import Cancellation
 
 MAX_STUCK_THREADS = 20
@@ -72,8 +73,8 @@ class ToolInvoker:
 
     def call(
         self, tool: Tool, arguments: dict[str, Any], call: Call, seconds: float, cancellation: Cancellation
-    ) -> Any:
-        """Call the tool and return its result.
+    ) -> Steps[Any]:
+        """Call the tool and return its result, in steps.
 
         Raises:
             DeadlineExceeded: it did not return within `seconds`.
@@ -83,22 +84,25 @@ class ToolInvoker:
         """
         given = arguments | ({tool.call_parameter: call} if tool.call_parameter else {})
         if tool.is_async:
-            return self.loop.run(tool.function(**given), seconds, cancellation)
+            return (yield from self.loop.run(tool.function(**given), seconds, cancellation))
         if self._stuck[tool.name] >= max(1, self._bears * ONE_TOOLS_SHARE):
             raise ToolError(HANGS, code="unavailable")
         end = monotonic() + seconds
         function = partial(copy_context().run, tool.function, **given)  # so that its spans are part of the call's trace
-        result = self._in_a_thread(tool.name, function, seconds, cancellation)
-        # A decorator below @tool may make a plain function of an async one.
-        return self.loop.run(result, end - monotonic(), cancellation) if isawaitable(result) else result
+        result = yield from self._in_a_thread(tool.name, function, seconds, cancellation)
+        if isawaitable(result):  # A decorator below @tool may make a plain function of an async one.
+            result = yield from self.loop.run(result, end - monotonic(), cancellation)
+        return result
 
-    def _in_a_thread(self, name: str, function: Callable[[], Any], seconds: float, cancellation: Cancellation) -> Any:
+    def _in_a_thread(
+        self, name: str, function: Callable[[], Any], seconds: float, cancellation: Cancellation
+    ) -> Steps[Any]:
         outcome: Future[Any] = Future()
-        woken = Event()
-        outcome.add_done_callback(lambda _: woken.set())
-        cancellation.on_cancel(woken.set)
+        woken = Waiting(seconds)
+        outcome.add_done_callback(lambda _: woken.over())
+        cancellation.on_cancel(woken.over)
         Thread(target=_settle, args=(outcome, function), name=f"tool-{name}", daemon=True).start()
-        woken.wait(seconds)
+        yield woken
         cancelled = cancellation.requested.is_set()
         if outcome.done() and not cancelled:
             return outcome.result()

@@ -7,7 +7,6 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from threading import Event
 from time import monotonic
 from types import MappingProxyType
@@ -39,6 +38,7 @@ from workers.execution.retry_policy import (
     on_problem,
 )
 from workers.execution.runtime import WorkerRuntime
+from workers.execution.waiting import Steps
 from workers.leases.in_flight import Cancellation
 from workers.storage.database import count, first
 
@@ -62,8 +62,8 @@ Given = dict[str, Any] | Exception
 """Arguments as the function takes them, or the exception that says why there are none."""
 
 
-def run_job(runtime: WorkerRuntime, job_id: UUID, headers: Mapping[str, object] = UNTRACED) -> None:
-    """Run the job if it may be run; a repeated, stale or forged message ends at the claim.
+def run_job(runtime: WorkerRuntime, job_id: UUID, headers: Mapping[str, object] = UNTRACED) -> Steps[None]:
+    """Run the job in steps if it may be run; a repeated, stale or forged message ends at the claim.
 
     Args:
         headers: of its message, for its trace.
@@ -80,18 +80,19 @@ def run_job(runtime: WorkerRuntime, job_id: UUID, headers: Mapping[str, object] 
         if (refusal := refusal_of(runtime, job)) is not None:
             logger.warning("job %s tool=%s not run: %s", job.id, job.tool, record_outcome(runtime, job, refusal))
         elif (given := read_arguments(runtime, job)) is not None and may_begin(runtime, job):
-            run = partial(run_attempt, runtime, job, given, cancellation)
-            spans = runtime.spans
-            end = (run() if spans is None else in_span(spans, job, runtime.lease.worker_id, headers, run)).end
+            steps, spans = run_attempt(runtime, job, given, cancellation), runtime.spans
+            if spans is not None:
+                steps = in_span(spans, job, runtime.lease.worker_id, headers, steps)
+            end = (yield from steps).end
         if not runtime.is_leaving.is_set() and runtime.lease.held:
             runtime.limits.ended(job.tool, end, is_probe=job.is_probe, limited=job.limited)
     runtime.replace_if_worn()
 
 
-def run_attempt(runtime: WorkerRuntime, job: Job, given: Given, cancellation: Cancellation) -> Ran:
+def run_attempt(runtime: WorkerRuntime, job: Job, given: Given, cancellation: Cancellation) -> Steps[Ran]:
     """Run the tool and record what came of it."""
     began = monotonic()
-    verdict, end, told = attempt(runtime, job, given, cancellation)
+    verdict, end, told = yield from attempt(runtime, job, given, cancellation)
     state = record_outcome(runtime, job, verdict, told)
     ms = (monotonic() - began) * 1000
     logger.info("job %s tool=%s attempt=%d ms=%.1f: %s", job.id, job.tool, job.attempt, ms, state)
@@ -139,7 +140,9 @@ def may_begin(runtime: WorkerRuntime, job: Job) -> bool:
     return False
 
 
-def attempt(runtime: WorkerRuntime, job: Job, given: Given, cancellation: Cancellation) -> tuple[Verdict, Ended, Told]:
+def attempt(
+    runtime: WorkerRuntime, job: Job, given: Given, cancellation: Cancellation
+) -> Steps[tuple[Verdict, Ended, Told]]:
     """Run the tool. Returns the verdict on the job, what it shows of the tool, and what its row tells operators.
 
     A tool whose effect has begun is not left before its end.
@@ -152,7 +155,7 @@ def attempt(runtime: WorkerRuntime, job: Job, given: Given, cancellation: Cancel
         leave = cancellation if job.effect is not Effect.AT_MOST_ONCE else Cancellation()
         call = _call(runtime, job, cancellation.requested, summaries.append)
         begun = True
-        returned = runtime.invoker.call(tool, given, call, job.seconds, leave)
+        returned = yield from runtime.invoker.call(tool, given, call, job.seconds, leave)
         return succeeded(as_data(returned, tool.name)), Ended.ANSWERED, Told(None, _summary(job, summaries))
     except Exception as problem:
         if not runtime.is_leaving.is_set():

@@ -26,7 +26,16 @@ LOOK_SECONDS = 0.1
 """How late a second signal, or the end of the last call, may be noticed."""
 ENDING = frozenset({"shutdown", "end-late"})
 """Threads that would end the process in order."""
-VITAL = ENDING | {"lease", "lease-clock", "sweeper", "delayed-publisher", "progress-notes", "canary", "tool-loop"}
+VITAL = ENDING | {
+    "lease",
+    "lease-clock",
+    "sweeper",
+    "delayed-publisher",
+    "progress-notes",
+    "canary",
+    "tool-loop",
+    "deadlines",
+}
 """Names of the threads that `workers/` starts, except those in which tools run, and that of the metrics."""
 
 logger = logging.getLogger(__name__)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from uuid import UUID
 
 from ringback.config.settings import load
 from tests.integration.toolbox.line import PATIENCE, Line
+from workers.execution import runner
 from workers.execution.runtime import WorkerRuntime
+from workers.execution.waiting import run_to_end
 from workers.settings import WorkerSettings
 from workers.tool_registry import load_tools
 
@@ -21,3 +24,8 @@ def errands_runtime(line: Line) -> Iterator[WorkerRuntime]:
     assert runtime.lease.wait(PATIENCE)
     yield runtime
     runtime.stop()
+
+
+def run_job(runtime: WorkerRuntime, job_id: UUID, headers: Mapping[str, object] = runner.UNTRACED) -> None:
+    """Run the job in this thread, as a child of a prefork pool does."""
+    run_to_end(runner.run_job(runtime, job_id, headers))

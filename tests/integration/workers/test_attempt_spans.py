@@ -27,8 +27,8 @@ from ringback.telemetry.call_trace import (
 )
 from tests.collector import collecting
 from tests.integration.toolbox.line import CELERY, PATIENCE, Line
+from tests.integration.toolbox.runtimes import run_job
 from tests.integration.toolbox.spanned import WORDS
-from workers.execution.runner import run_job
 from workers.execution.runtime import WorkerRuntime
 from workers.settings import WorkerSettings
 from workers.tool_registry import load_tools

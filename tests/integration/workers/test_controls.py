@@ -14,9 +14,9 @@ from ringback.statements.operators.audit import Operator
 from ringback.tables import jobs
 from ringback.tools.gate import Ended
 from tests.integration.toolbox.line import Line, eventually
+from tests.integration.toolbox.runtimes import run_job
 from tests.integration.workers.test_gates import Two
 from workers.execution.claim import claim
-from workers.execution.runner import run_job
 
 ADA = Operator("default", "ada", "key:1")
 

@@ -18,9 +18,9 @@ from ringback.statements.jobs import transitions as statements
 from ringback.sweeper import Sweeping
 from ringback.tables import DEFAULT_TENANT, sessions
 from tests.integration.toolbox.line import PATIENCE, Line, eventually
-from tests.integration.toolbox.runtimes import errands_runtime
+from tests.integration.toolbox.runtimes import errands_runtime, run_job
 from workers.execution.claim import claim
-from workers.execution.runner import _call, may_begin, record_outcome, run_job
+from workers.execution.runner import _call, may_begin, record_outcome
 from workers.execution.runtime import WorkerRuntime
 from workers.leases.sweeper import Publisher, StepRunner
 from workers.settings import WorkerSettings

@@ -22,8 +22,8 @@ from ringback.statements.jobs import transitions as statements
 from ringback.tables import DEFAULT_TENANT, jobs, tool_gates
 from tests.integration.toolbox.limited import PLACES
 from tests.integration.toolbox.line import PATIENCE, Line, eventually
+from tests.integration.toolbox.runtimes import run_job
 from workers.execution.claim import claim
-from workers.execution.runner import run_job
 from workers.execution.runtime import WorkerRuntime
 from workers.settings import WorkerSettings
 from workers.tool_registry import load_tools

@@ -48,6 +48,18 @@ def test_five_hundred_async_tools_are_inside_their_function_at_once_in_one_worke
     assert {(job.state, job.result, job.attempt) for job in rows} == {("succeeded", MANY, 1)}
 
 
+def test_a_worker_that_is_full_of_calls_that_hold_no_thread_leaves_the_next_to_others(
+    line: Line, tmp_path: Path
+) -> None:
+    with line.worker(RINGBACK_WORKER_CONCURRENCY="2") as full:
+        for _ in range(2):
+            line.ask("linger_async", path=str(tmp_path / "attempts"))
+        eventually(lambda: len(notes(tmp_path / "attempts")) == 2, "both to wait on the loop")
+        job_id = line.ask("echo", text="x")
+        with line.worker() as other:
+            assert line.finished(job_id).result["pid"] == other.pid != full.pid
+
+
 def test_a_worker_says_how_many_calls_it_runs_at_once(line: Line) -> None:
     with line.worker(RINGBACK_WORKER_CONCURRENCY="7"):
         assert [row.slots for row in line.workers()] == [7]

@@ -27,9 +27,9 @@ from ringback.statements.sessions.items import Message
 from ringback.tables import metadata
 from tests.integration.toolbox import bank
 from tests.integration.toolbox.line import GATEWAY, PATIENCE, Line
+from tests.integration.toolbox.runtimes import run_job
 from tests.servers import execute
 from tests.session_parts import gateway_context, session_state
-from workers.execution.runner import run_job
 from workers.execution.runtime import WorkerRuntime
 from workers.settings import WorkerSettings
 from workers.tool_registry import load_tools, refuse_without_key

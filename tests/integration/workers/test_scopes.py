@@ -12,8 +12,7 @@ from sqlalchemy import update
 
 from ringback.tables import jobs, sessions
 from tests.integration.toolbox.line import Line
-from tests.integration.toolbox.runtimes import errands_runtime
-from workers.execution.runner import run_job
+from tests.integration.toolbox.runtimes import errands_runtime, run_job
 from workers.execution.runtime import WorkerRuntime
 
 

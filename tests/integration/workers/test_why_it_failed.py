@@ -12,8 +12,7 @@ from ringback.tables import items
 from tests.integration.cli.test_history import run_on
 from tests.integration.toolbox import errands
 from tests.integration.toolbox.line import Line
-from tests.integration.toolbox.runtimes import errands_runtime
-from workers.execution.runner import run_job
+from tests.integration.toolbox.runtimes import errands_runtime, run_job
 from workers.execution.runtime import WorkerRuntime
 
 

@@ -13,6 +13,7 @@ import pytest
 from ringback import Call, ToolError, tool
 from workers.execution.invoker import ToolInvoker
 from workers.execution.retry_policy import CallCancelled, DeadlineExceeded
+from workers.execution.waiting import run_to_end
 from workers.leases.in_flight import Cancellation
 
 AGES = 3_000.0
@@ -75,7 +76,7 @@ def ask(
     cancellation: Cancellation | None = None,
     **arguments: Any,
 ) -> Any:
-    return caller.call(what, arguments, Call(user="ada"), seconds, cancellation or Cancellation())
+    return run_to_end(caller.call(what, arguments, Call(user="ada"), seconds, cancellation or Cancellation()))
 
 
 def test_a_plain_function_runs_in_a_thread_of_its_own_and_gets_the_call(caller: ToolInvoker) -> None:

@@ -13,6 +13,7 @@ import pytest
 from ringback import Call, tool
 from workers.execution.invoker import ToolInvoker
 from workers.execution.retry_policy import CallCancelled, DeadlineExceeded
+from workers.execution.waiting import run_to_end
 from workers.leases.in_flight import Cancellation
 
 AGES = 3_000.0
@@ -58,7 +59,7 @@ def test_what_an_async_function_returns_is_the_result_and_not_its_coroutine(
         await asyncio.sleep(0)
         return current_thread().name, city
 
-    told = caller.call(where, {"city": "Oslo"}, Call(), PATIENCE, Cancellation())
+    told = run_to_end(caller.call(where, {"city": "Oslo"}, Call(), PATIENCE, Cancellation()))
     assert told == ("tool-loop", "Oslo")
 
 
@@ -78,7 +79,7 @@ def test_it_is_cancelled_when_its_time_is_up(
             cleaned.set()
 
     with pytest.raises(DeadlineExceeded):
-        caller.call(tidy, {}, Call(), SOON, Cancellation())
+        run_to_end(caller.call(tidy, {}, Call(), SOON, Cancellation()))
     assert cleaned.wait(PATIENCE)
 
 
@@ -102,6 +103,6 @@ def test_it_is_cancelled_when_that_is_asked_for(caller: ToolInvoker) -> None:
     thread = Thread(target=cancel)
     thread.start()
     with pytest.raises(CallCancelled):
-        caller.call(wait, {}, Call(), AGES, cancellation)
+        run_to_end(caller.call(wait, {}, Call(), AGES, cancellation))
     thread.join()
     assert ended.wait(PATIENCE)

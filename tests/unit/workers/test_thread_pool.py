@@ -1,0 +1,217 @@
+"""Pool of threads: a call that waits holds its place, and no thread."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextvars import ContextVar
+from math import inf
+from threading import Event, Thread, get_ident
+from threading import enumerate as enumerate_threads
+from time import monotonic, sleep
+from typing import Any
+
+import pytest
+
+from workers import thread_pool
+from workers.execution.waiting import Steps, Waiting
+from workers.thread_pool import TaskPool, carry_out
+
+AGES = 3_000.0
+PATIENCE = 10.0
+LIMIT = 1_000
+whose: ContextVar[str] = ContextVar("whose")
+
+
+class Calls:
+    """Calls in a pool, and what Celery hears of them."""
+
+    def __init__(self, pool: TaskPool) -> None:
+        self.pool = pool
+        self.over: list[Any] = []
+        self.all_over = Event()
+
+    def begin(self, steps: Callable[[], Steps[None]], wanted: int = 1) -> None:
+        def ended(returned: Any) -> None:
+            self.over.append(returned)
+            if len(self.over) == wanted:
+                self.all_over.set()
+
+        def traced() -> Any:
+            carry_out(steps())
+            return 0, None, 0.0
+
+        self.pool.on_apply(traced, callback=ended, accept_callback=lambda *_: None)
+
+
+def eventually(condition: Callable[[], bool], what: str) -> None:
+    end = monotonic() + PATIENCE
+    while not condition():
+        assert monotonic() < end, f"waited in vain for {what}"
+        sleep(0.001)
+
+
+@pytest.fixture
+def pool() -> Iterator[TaskPool]:
+    pool = TaskPool(LIMIT)
+    yield pool
+    pool.on_stop()
+
+
+@pytest.fixture
+def calls(pool: TaskPool) -> Calls:
+    return Calls(pool)
+
+
+def test_thousand_calls_that_wait_hold_a_place_each_and_hardly_a_thread(
+    calls: Calls, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(thread_pool, "MAX_THREADS", 4)
+    pool = TaskPool(LIMIT)
+    calls.pool = pool
+    waits, begun, finished = [Waiting(AGES) for _ in range(LIMIT)], Event(), []
+
+    def wait(number: int) -> Steps[None]:
+        if number == LIMIT - 1:
+            begun.set()
+        assert (yield waits[number])
+        finished.append(number)
+
+    for number in range(LIMIT):
+        calls.begin(lambda number=number: wait(number), LIMIT)  # type: ignore[misc]
+    assert begun.wait(PATIENCE)
+    assert calls.over == [], "Celery counts all of them"
+    assert len([thread for thread in enumerate_threads() if thread.name.startswith("call-steps")]) == 4
+    for waiting in waits:
+        waiting.over()
+    assert calls.all_over.wait(PATIENCE)
+    assert sorted(finished) == list(range(LIMIT))
+    assert calls.over == [thread_pool.DONE] * LIMIT
+    pool.on_stop()
+
+
+def test_the_steps_of_a_call_share_a_context_of_its_own_whatever_thread_they_run_in(calls: Calls) -> None:
+    seen: list[str] = []
+    waits = {name: Waiting(AGES) for name in ("ada", "bob")}
+
+    def say(name: str) -> Steps[None]:
+        token = whose.set(name)
+        yield waits[name]
+        seen.append(whose.get())
+        whose.reset(token)
+
+    for name in waits:
+        calls.begin(lambda name=name: say(name), 2)  # type: ignore[misc]
+    for waiting in waits.values():
+        waiting.over()
+    assert calls.all_over.wait(PATIENCE)
+    assert sorted(seen) == ["ada", "bob"]
+    assert whose.get("") == ""
+
+
+def test_a_wait_whose_time_is_over_ends_so(calls: Calls) -> None:
+    came: list[bool] = []
+
+    def wait() -> Steps[None]:
+        came.append((yield Waiting(0.01)))
+        came.append((yield Waiting(-1)))
+
+    calls.begin(wait)
+    assert calls.all_over.wait(PATIENCE)
+    assert came == [False, False]
+
+
+def test_the_clock_that_sleeps_for_a_long_wait_wakes_for_a_shorter_one(calls: Calls, pool: TaskPool) -> None:
+    long, short = Waiting(AGES), Event()
+
+    def wait_for_ages() -> Steps[None]:
+        yield long
+
+    def wait() -> Steps[None]:
+        yield Waiting(0.01)
+        short.set()
+
+    calls.begin(wait_for_ages, 2)
+    eventually(lambda: 0 < pool.deadlines.next_look < inf, "the clock to sleep")
+    calls.begin(wait, 2)
+    assert short.wait(PATIENCE)
+    long.over()
+    assert calls.all_over.wait(PATIENCE)
+
+
+def test_what_came_in_time_leaves_nothing_with_the_clock(calls: Calls, pool: TaskPool) -> None:
+    def wait() -> Steps[None]:
+        waiting = Waiting(AGES)
+        waiting.over()
+        yield waiting
+
+    calls.begin(wait)
+    assert calls.all_over.wait(PATIENCE)
+    assert len(pool.deadlines) == 0
+
+
+def test_only_the_first_end_of_a_wait_counts() -> None:
+    waiting = Waiting(AGES)
+    waiting.over(came=False)
+    waiting.over()
+    assert waiting.result() is False
+
+
+@pytest.mark.parametrize("problem", [RuntimeError, SystemExit])
+def test_a_step_that_fails_ends_its_call_and_frees_its_place(
+    calls: Calls, pool: TaskPool, problem: type[BaseException]
+) -> None:
+    def fail() -> Steps[None]:
+        waiting = Waiting(AGES)
+        waiting.over()
+        yield waiting
+        raise problem
+
+    calls.begin(fail)
+    assert calls.all_over.wait(PATIENCE)
+    pool.on_stop()  # which waits for all places
+
+
+def test_a_task_that_begins_no_call_ends_as_celery_says(pool: TaskPool) -> None:
+    over: list[Any] = []
+    pool.on_apply(lambda: "dropped", callback=over.append, accept_callback=lambda *_: None)
+    pool.on_stop()
+    assert over == ["dropped"]
+
+
+def test_a_pool_that_stops_waits_for_calls_that_hold_no_thread_and_begins_no_other(
+    calls: Calls, pool: TaskPool
+) -> None:
+    waiting, begun, stopped = Waiting(AGES), Event(), Event()
+
+    def wait() -> Steps[None]:
+        begun.set()
+        yield waiting
+
+    calls.begin(wait)
+    assert begun.wait(PATIENCE)
+
+    def stop() -> None:
+        pool.on_stop()
+        stopped.set()
+
+    stopping = Thread(target=stop)
+    stopping.start()
+    eventually(lambda: pool.is_stopping, "the pool to stop")
+    calls.begin(wait, 2)
+    assert not stopped.is_set()
+    waiting.over()
+    assert stopped.wait(PATIENCE)
+    stopping.join(PATIENCE)
+    assert calls.over == [thread_pool.DONE], "the second was not begun"
+
+
+def test_in_another_pool_the_steps_are_carried_out_to_the_end_where_they_begin() -> None:
+    threads: list[int] = []
+
+    def steps() -> Steps[None]:
+        threads.append(get_ident())
+        assert not (yield Waiting(0.001))
+        threads.append(get_ident())
+
+    carry_out(steps())
+    assert threads == [get_ident()] * 2
