@@ -37,22 +37,31 @@ MARGIN = 512
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 _ESCAPES = {"\n": r"\n", "\r": r"\r", "\t": r"\t"}
-_MASKS: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ...] = (
-    (re.compile(r"\b(?i:bearer)\s+[^\s\"',;]+"), f"Bearer {MASK}"),
+_MASKS: tuple[tuple[tuple[str, ...], re.Pattern[str], str], ...] = (
+    (("bearer",), re.compile(r"\b(?i:bearer)\s+[^\s\"',;]+"), f"Bearer {MASK}"),
     (
+        ("authorization", "api-key", "cookie"),
         re.compile(r"(?i)\b((?:proxy-)?authorization|(?:x-)?api-key|set-cookie|cookie)(\W{1,6})[^'\"\r\n]{4,}"),
         rf"\1\2{MASK}",
     ),
-    (re.compile(r"openai-insecure-api-key\.[^\s,\"']+"), f"openai-insecure-api-key.{MASK}"),
-    (re.compile(r"\beyJ[\w-]{5,}\.[\w-]+\.[\w-]*"), f"eyJ{MASK}"),
-    (re.compile(r"\b(sk|pk|rk|ek|rb|whsec)([-_])[\w-]{8,}"), rf"\1\2{MASK}"),
-    (re.compile(r"(://[^\s/:@]*:)[^\s/@]+@"), rf"\1{MASK}@"),
+    (("api-key",), re.compile(r"openai-insecure-api-key\.[^\s,\"']+"), f"openai-insecure-api-key.{MASK}"),
+    (("eyj",), re.compile(r"\beyJ[\w-]{5,}\.[\w-]+\.[\w-]*"), f"eyJ{MASK}"),
     (
+        ("k-", "k_", "rb-", "rb_", "whsec"),
+        re.compile(r"\b(sk|pk|rk|ek|rb|whsec)([-_])[\w-]{8,}"),
+        rf"\1\2{MASK}",
+    ),
+    (("://",), re.compile(r"(://[^\s/:@]*:)[^\s/@]+@"), rf"\1{MASK}@"),
+    (
+        ("?", "&"),
         re.compile(r"(?i)([?&](?:[a-z_-]*token|api[_-]?key|key|[a-z_-]*secret|password|authorization|ek)=)[^&\s\"'#]+"),
         rf"\1{MASK}",
     ),
-    (re.compile(r"(?i)\b(pass(?:word|wd)?=)[^\s\"'&]+"), rf"\1{MASK}"),
+    (("pass",), re.compile(r"(?i)\b(pass(?:word|wd)?=)[^\s\"'&]+"), rf"\1{MASK}"),
 )
+"""What a credential looks like, and what is written instead; before it, words of which each such text has one, in lower
+case: to look for them takes a tenth of the time.
+"""
 _SHAPES = [Redaction(("card",))]
 _session: ContextVar[str | None] = ContextVar("session", default=None)
 _job: ContextVar[str | None] = ContextVar("job", default=None)
@@ -71,8 +80,10 @@ def clean(text: str, most: int = MAX_LINE_CHARS) -> str:
 
 def masked(text: str) -> str:
     """Return the text with credentials and card numbers masked."""
-    for pattern, instead in _MASKS:
-        text = pattern.sub(instead, text)
+    in_lower_case = text.lower() if text.isascii() else None  # "ſ" fits a pattern's "s" too
+    for words, pattern, instead in _MASKS:
+        if in_lower_case is None or any(word in in_lower_case for word in words):
+            text = pattern.sub(instead, text)
     return _SHAPES[0].text(text)
 
 

@@ -9,8 +9,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from ringback.config.logs import MAX_LINE_CHARS, SafeFormatter, clean, configure, leave_out, masked
+from ringback.config.logs import _MASKS, MAX_LINE_CHARS, SafeFormatter, clean, configure, leave_out, masked
+from ringback.privacy.redaction import Redaction
 
 
 def written(message: str, *values: object, problem: BaseException | None = None) -> str:
@@ -92,6 +95,25 @@ def test_what_looks_like_a_credential_is_masked(said: str, line: str) -> None:
 @pytest.mark.parametrize("said", HARMLESS)
 def test_what_does_not_is_not(said: str) -> None:
     assert masked(said) == said
+
+
+PIECES = st.sampled_from([part for said, _ in SECRETS for part in said.split()] + ["é", "ſ", " ", "=", "?key=", "sk-"])
+
+
+@given(st.lists(PIECES | st.text(max_size=9), max_size=9).map("".join))
+def test_a_look_for_words_leaves_out_no_mask(said: str) -> None:
+    whole = said
+    for _, pattern, instead in _MASKS:
+        whole = pattern.sub(instead, whole)
+    assert masked(said) == Redaction(("card",)).text(whole)
+
+
+@pytest.mark.parametrize("said", [said for said, _ in SECRETS])
+def test_an_upper_case_is_masked_as_before(said: str) -> None:
+    whole = said.upper()
+    for _, pattern, instead in _MASKS:
+        whole = pattern.sub(instead, whole)
+    assert masked(said.upper()) == Redaction(("card",)).text(whole)
 
 
 def test_a_credential_is_masked_though_the_line_ends_within_it() -> None:
