@@ -122,9 +122,9 @@ class UpstreamSwitcher:
         """Move to a new connection between turns, before the Realtime API ends the old one; never in a call."""
         while not self.joins:
             link = self._session.link
-            wait = QUIET_LOOK_SECONDS
+            wait = QUIET_LOOK_SECONDS if link is None else ROTATE_AGAIN_SECONDS  # many servers tell no end
             if link is not None and link.rotates_at is not None:
-                wait = max(wait, link.rotates_at - time.monotonic())
+                wait = max(QUIET_LOOK_SECONDS, link.rotates_at - time.monotonic())
             await asyncio.sleep(min(wait, ROTATE_AGAIN_SECONDS))
             if link is self._session.link and link is not None and _is_due(link):
                 try:
