@@ -2,8 +2,8 @@
 
 A provider refuses a whole `session.update` for one schema that it does not accept, so that no tool of the session
 works. OpenAI wants an object at the root without combinators, and `items` in every array. `rewrite` converts a schema
-to that form if it can. The result is looser than the original, never stricter, so the worker checks the arguments
-again. `check` refuses the rest at declaration.
+to that form if it can. The result takes no argument that the original does not name. Otherwise it is looser, never
+stricter, so the worker checks the arguments again. `check` refuses the rest at declaration.
 """
 
 from __future__ import annotations
@@ -21,9 +21,12 @@ MAX_DEPTH = 32
 MAX_PLACE_CHARS = 80
 """Most characters of a place in the schema, in a sentence."""
 
-_MAPS = ("properties", "$defs", "patternProperties", "dependentSchemas")
+_MAPS = ("properties", "$defs", "definitions", "patternProperties", "dependentSchemas")
 _LISTS = ("anyOf", "allOf", "oneOf", "prefixItems")
-_SINGLE = ("items", "additionalProperties", "propertyNames", "contains", "not", "if", "then", "else")
+_SINGLE = (
+    *("items", "additionalProperties", "propertyNames", "contains", "not", "if", "then", "else"),
+    *("unevaluatedItems", "unevaluatedProperties", "contentSchema"),
+)
 _NOT_AT_ROOT = ("allOf", "anyOf", "oneOf", "enum", "const", "not")
 _NUMBERS = ("default", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf")
 _OF_ARGUMENTS = {"properties", "required", "additionalProperties"}

@@ -58,6 +58,9 @@ def array(**rest: Any) -> dict[str, Any]:
         # Other arrays without items.
         (array(), array(items=ANY)),
         (array(maxItems=0), array(items=ANY, maxItems=0)),
+        # Providers look into every schema, however old or rare the keyword above it.
+        *(({key: {"x": array()}}, {key: {"x": array(items=ANY)}}) for key in ("$defs", "definitions")),
+        *(({key: array()}, {key: array(items=ANY)}) for key in ("unevaluatedItems", "contentSchema", "else")),
         (array(items=True), array(items=ANY)),
         (array(items=False), array(items=ANY, maxItems=0)),
         ({"type": ["array", "null"]}, {"type": ["array", "null"], "items": ANY}),
