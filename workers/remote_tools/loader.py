@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from ringback.errors import ConfigurationError, DeclarationError
 from ringback.jobs.states import Effect
 from ringback.tools.call import Call
+from ringback.tools.declaration import OURS
 from ringback.tools.decorator import Tool
 from ringback.tools.provider_schema import SchemaRefused, check, rewrite
 from workers.remote_tools.connection_holder import OPEN_SECONDS, first_of
@@ -131,6 +132,7 @@ async def _list_tools(server: McpServer) -> list[ListedTool]:
     except Exception as problem:
         cause = first_of(problem)
         words = "" if isinstance(cause, ValidationError) else f": {cause}"  # which tells of the package's own models
+        words = f": no answer within {OPEN_SECONDS:.0f} s" if isinstance(cause, TimeoutError) else words
         raise ConfigurationError(
             bounded(f"{server.where}: the server does not tell its tools ({type(cause).__name__}{words}); is it there?")
         ) from problem
@@ -147,6 +149,7 @@ def _wanted_tools(server: McpServer, table: McpTable, offered: list[ListedTool])
             f"{server.where} tool.{strangers[0]}: no such tool is served; there are {', '.join(wanted) or 'none'}"
         )
     left_out: list[str] = []
+    taken: dict[str, str] = {}
     for remote in wanted:
         own = table.tool.get(remote, OneTool())
         if remote not in by_name:
@@ -154,6 +157,8 @@ def _wanted_tools(server: McpServer, table: McpTable, offered: list[ListedTool])
             raise ConfigurationError(f"{server.where} tools: the server has no tool {remote}; it has {known}")
         one, name = by_name[remote], name_of(remote, table.prefix, own)
         try:
+            if (first := taken.setdefault(name, remote)) != remote:
+                raise SchemaRefused(f"{first} is called {name}, too; give one of them a name in this file")
             schema = _schema_of(one, name)
         except SchemaRefused as problem:
             left_out.append(f"{remote}: {problem}")
@@ -169,7 +174,9 @@ def _wanted_tools(server: McpServer, table: McpTable, offered: list[ListedTool])
 
 
 def _schema_of(one: ListedTool, name: str) -> dict[str, Any]:
-    """Return the schema of its arguments. Raises SchemaRefused if the server's schema is at fault."""
+    """Return the schema of its arguments. Raises SchemaRefused if the server's schema, or its name, is at fault."""
+    if name in OURS:
+        raise SchemaRefused(f"the gateway itself has a function {name}; give this one a name in this file, or a prefix")
     if len(name) > MAX_NAME_CHARS:
         raise SchemaRefused(f"its name has {len(name)} characters, at most {MAX_NAME_CHARS} can be offered to a model")
     schema = rewrite(inline_references(one.schema, one.schema))

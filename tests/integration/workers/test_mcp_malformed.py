@@ -45,6 +45,8 @@ BAD: tuple[tuple[dict[str, Any], str], ...] = (
     (about("list", {"type": "array", "items": {}}), "its arguments are not an object"),
     (about("outside", {"$ref": "https://127.0.0.1:9/x"}), "it refers to https://127.0.0.1:9/x, which is outside of it"),
     (about("b" * 80, OF_TEXT), "its name has 80 characters"),
+    (about("cancel_call", OF_TEXT), "the gateway itself has a function cancel_call; give this one a name"),
+    (about("go.od", OF_TEXT), "go/od is called go_od, too; give one of them a name"),
 )
 
 
@@ -52,10 +54,10 @@ def test_malformed_tools_are_named_in_one_log_line_and_the_others_are_served(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.ERROR):
-        assert list(served(tmp_path, [*(tool for tool, _ in BAD), GOOD])) == ["good"]
+        assert list(served(tmp_path, [about("go/od", OF_TEXT), *(tool for tool, _ in BAD), GOOD])) == ["go_od", "good"]
     (record,) = caplog.records
     told = record.getMessage()
-    assert told.startswith(f"{tmp_path / 'tools.toml'}: [mcp.raw]: 6 of 7 tools left out: null: ")
+    assert told.startswith(f"{tmp_path / 'tools.toml'}: [mcp.raw]: 8 of 10 tools left out: null: ")
     for tool, why in BAD:
         assert f"{tool['name']}: {why}" in told
 
