@@ -10,9 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine
-from concurrent.futures import Future
 from contextlib import suppress
-from dataclasses import dataclass, field
 from inspect import isawaitable
 from threading import Lock, Thread
 from typing import Any
@@ -32,13 +30,39 @@ logger = logging.getLogger(__name__)
 _throttled = ThrottledLogger(logger)
 
 
-@dataclass
 class Run:
-    """Coroutine on the loop."""
+    """Coroutine on the loop, and what its call waits for."""
 
-    ended: Waiting = field(default_factory=lambda: Waiting(CANCEL_SECONDS))
-    task: asyncio.Task[Any] | None = None
-    """Set once it has begun."""
+    def __init__(self, seconds: float) -> None:
+        self.woken = Waiting(seconds + CANCEL_SECONDS)
+        """Set once the call may go on: the coroutine has ended, or its call is cancelled."""
+        self.ended = Waiting(CANCEL_SECONDS)
+        self.task: asyncio.Task[Any] | None = None
+        """Set once it has begun."""
+
+    def begin(self, coroutine: Coroutine[Any, Any, Any]) -> None:
+        """Begin, on the loop and in the caller's context. `run_coroutine_threadsafe` would add a future and its
+        callbacks, which cost as much as all else here.
+        """
+        self.task = asyncio.get_running_loop().create_task(coroutine)
+        self.task.add_done_callback(self._end)
+
+    def cancel(self) -> None:
+        """Cancel the coroutine, on the loop."""
+        if self.task is not None:
+            self.task.cancel()
+
+    def result(self) -> Any:
+        """Return what the coroutine returned, or raise what it raised, once it has ended."""
+        if self.task is None or self.task.cancelled():
+            raise RuntimeError("the tool cancelled itself")
+        return self.task.result()
+
+    def _end(self, task: asyncio.Task[Any]) -> None:
+        if not task.cancelled():
+            task.exception()  # the call may have gone on: asyncio would log what was not asked for
+        self.ended.over()
+        self.woken.over()
 
 
 class ToolLoop:
@@ -63,26 +87,26 @@ class ToolLoop:
             DeadlineExceeded: it was cancelled after `seconds`.
             CallCancelled: it was cancelled on request.
         """
-        run, woken, loop = Run(), Waiting(seconds + CANCEL_SECONDS), self._started()
-        cancellation.on_cancel(woken.over)
-        inner = _within(coroutine, seconds, run)
+        run, loop = Run(seconds), self._started()
+        cancellation.on_cancel(run.woken.over)
+        inner = _within(coroutine, seconds)
         try:
-            future = asyncio.run_coroutine_threadsafe(inner, loop)
+            loop.call_soon_threadsafe(run.begin, inner)
         except RuntimeError:  # a tool has closed the loop, and this process ends: the call is handed back
             inner.close()
             if isinstance(coroutine, Coroutine):
                 coroutine.close()
-            yield woken
+            yield run.woken
             raise DeadlineExceeded from None
-        future.add_done_callback(lambda _: woken.over())
-        yield woken
+        yield run.woken
         if cancellation.requested.is_set():  # a result that comes after that does not count
-            future.cancel()
+            with suppress(RuntimeError):  # the loop is closed
+                loop.call_soon_threadsafe(run.cancel)
             if not (yield run.ended):
                 yield from self._tell(run, loop, "cancelled async tool did not stop")
             raise CallCancelled
-        if future.done():
-            return _result(future)
+        if run.ended.done():
+            return run.result()
         yield from self._tell(run, loop, "async tool did not stop in time")
         raise DeadlineExceeded
 
@@ -145,8 +169,7 @@ class ToolLoop:
             _throttled.warning("event loop ended by a tool (%s); restarting it", cause)
 
 
-async def _within(coroutine: Awaitable[Any], seconds: float, run: Run) -> Any:
-    run.task = asyncio.current_task()
+async def _within(coroutine: Awaitable[Any], seconds: float) -> Any:
     limit = asyncio.timeout(seconds)
     try:
         async with limit:
@@ -161,11 +184,3 @@ async def _within(coroutine: Awaitable[Any], seconds: float, run: Run) -> Any:
     except (SystemExit, KeyboardInterrupt) as problem:
         # Either would end the loop, and every other tool with it.
         raise RuntimeError(f"the tool raised {type(problem).__name__}") from problem
-    finally:
-        run.ended.over()
-
-
-def _result(future: Future[Any]) -> Any:
-    if future.cancelled():
-        raise RuntimeError("the tool cancelled itself")
-    return future.result()
