@@ -335,7 +335,7 @@ class SessionAdmission:
             await store.count(lifecycle.keep_for_history(session_id))
         except (psycopg.Error, OSError) as problem:
             log.error(
-                "session end not written: %s (%s); a sweeper writes it when this gateway's lease is gone",
+                "session end not written: %s (%s); a poll of this gateway releases it, or a sweep if it is gone",
                 *(session_id, type(problem).__name__),
             )
 

@@ -11,7 +11,7 @@ import select
 from collections.abc import Callable
 from typing import Any
 
-from psycopg import Connection, OperationalError, errors
+from psycopg import Connection, DatabaseError, OperationalError, errors
 from psycopg.adapt import PyFormat, Transformer
 from psycopg.pq import ConnStatus, ExecStatus
 
@@ -47,11 +47,19 @@ class LeaseConnection:
         if self._connection is not None:
             try:
                 return self._ask(self._connection, statement)
-            except OperationalError:
+            except DatabaseError:
                 if self._connection is not None:  # Postgres replied, with a refusal
                     raise
-        self._connection = self._connect()
-        return self._ask(self._connection, statement)
+        return self._ask(self.open(), statement)
+
+    def open(self) -> Connection[Any]:
+        """Return the connection, opened now if there is none.
+
+        Raises:
+            psycopg.Error: Postgres cannot be reached.
+        """
+        self._connection = self._connection or self._connect()
+        return self._connection
 
     def close(self) -> None:
         """Close the connection; the next `ask` opens another."""

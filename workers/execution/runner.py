@@ -16,7 +16,7 @@ from uuid import UUID
 import psycopg
 
 from ringback.config.scopes import missing
-from ringback.errors import RingbackError, ToolError
+from ringback.errors import RingbackError, ToolError, database_reason
 from ringback.jobs.outcomes import Outcome, cancelled, failed, succeeded
 from ringback.jobs.states import Delivery, Effect, JobState
 from ringback.statements.jobs import transitions
@@ -177,8 +177,8 @@ def attempt(
 
 def record_outcome(runtime: WorkerRuntime, job: Job, verdict: Verdict, told: Told = NOTHING_TOLD) -> str:
     """Write the verdict. Returns the state that the job is in now, or "fenced"."""
-    if not runtime.lease.held:
-        return "fenced"  # the process is ending, and its tokens are void
+    if _is_fenced(runtime):
+        return "fenced"
     if runtime.is_leaving.is_set() and not (isinstance(verdict, Outcome) and verdict.state is JobState.SUCCEEDED):
         return "handed back"  # the tool was stopped, so its error is no outcome
     if isinstance(verdict, Retry):
@@ -192,18 +192,24 @@ def record_outcome(runtime: WorkerRuntime, job: Job, verdict: Verdict, told: Tol
         logger.exception("result refused by Postgres (job %s); the job ends as failed", job.id)
         sentence = "The function finished, but its result cannot be kept. Say so; do not call it again."
         return _finish(runtime, job, failed("bad_result", sentence))
-    except psycopg.Error:
-        logger.exception("outcome lost (job %s): it may not be written; the job then ends at its deadline", job.id)
+    except psycopg.Error as problem:
+        if _is_fenced(runtime):
+            return "fenced"
+        reason = database_reason(problem)
+        logger.error("outcome lost (job %s, %s): if it is not written, the job ends at its deadline", job.id, reason)
         return "lost"
+
+
+def _is_fenced(runtime: WorkerRuntime) -> bool:
+    """Return true if the process is ending, and its tokens are void: others take its jobs."""
+    return not runtime.lease.held
 
 
 def _finish(runtime: WorkerRuntime, job: Job, outcome: Outcome, told: Told = NOTHING_TOLD) -> str:
     shown, sealed = job.row_privacy.outcome(outcome, job.session_id, job.redact)
     statement = transitions.finish(job.id, job.token, shown, sealed, told.failure, told.summary)
     row = retry_until_written(runtime, lambda: first(runtime.store.outcomes, statement))
-    if row is None:  # an earlier attempt to write it may have been committed, and its reply lost
-        written = transitions.finished_as(job.id, runtime.lease.worker_id, job.attempt, outcome.state)
-        row = retry_until_written(runtime, lambda: first(runtime.store.outcomes, written))
+    row = row or _written_before(runtime, job, outcome.state)
     if row is None:
         fenced = runtime.running.count_fenced()
         metrics.STALE_OUTCOMES.inc()
@@ -219,10 +225,17 @@ def _retry(runtime: WorkerRuntime, job: Job, again: Retry, told: Told) -> bool:
     error = {name: job.row_privacy.text(text) for name, text in again.error.items()}
     statement = transitions.retry(job.id, job.token, error, again.backoff, told.failure, told.summary)
     try:
-        return retry_until_written(runtime, lambda: count(runtime.store.outcomes, statement)) > 0
+        is_written = retry_until_written(runtime, lambda: count(runtime.store.outcomes, statement)) > 0
+        return is_written or _written_before(runtime, job, JobState.PENDING) is not None
     except psycopg.Error as problem:
         logger.warning("retry not written (job %s: %s); the job ends with this attempt", job.id, problem)
         return False
+
+
+def _written_before(runtime: WorkerRuntime, job: Job, state: JobState) -> Any | None:
+    """Return the row if this attempt's end was written, and the reply lost: then a repetition changes no row."""
+    written = transitions.finished_as(job.id, runtime.lease.worker_id, job.attempt, state)
+    return retry_until_written(runtime, lambda: first(runtime.store.outcomes, written))
 
 
 def _call(runtime: WorkerRuntime, job: Job, cancelled: Event, summarize: Callable[[str], None]) -> Call:

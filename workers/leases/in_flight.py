@@ -34,11 +34,14 @@ class Cancellation:
 
 
 class InFlightCalls:
-    """Running calls, by job. Used by many threads."""
+    """Running calls. Used by many threads.
+
+    A job may be here twice for a moment: once it is given back, another thread may run it before the first has left.
+    """
 
     def __init__(self) -> None:
         self._lock = Lock()
-        self._calls: dict[UUID, Cancellation] = {}
+        self._calls: dict[Cancellation, UUID] = {}
         self.fenced = 0
         """Outcomes that came too late: this process no longer held the job."""
 
@@ -48,26 +51,27 @@ class InFlightCalls:
     @contextmanager
     def started(self, job_id: UUID) -> Iterator[Cancellation]:
         """Keep the call in the list for the duration of the context. Yields its cancellation."""
-        cancelled = Cancellation()
+        cancellation = Cancellation()
         with self._lock:
-            self._calls[job_id] = cancelled
+            self._calls[cancellation] = job_id
         try:
-            yield cancelled
+            yield cancellation
         finally:
             with self._lock:
-                del self._calls[job_id]
+                del self._calls[cancellation]
 
     def cancel(self, job_ids: Iterable[UUID]) -> None:
         """Cancel these calls, if they run here."""
+        wanted = frozenset(job_ids)
         with self._lock:
-            calls = [self._calls[job_id] for job_id in job_ids if job_id in self._calls]
+            calls = [call for call, job_id in self._calls.items() if job_id in wanted]
         for call in calls:
             call.ask()
 
     def cancelled(self, job_id: UUID) -> bool:
         """Return true if the call runs here and is cancelled."""
         with self._lock:
-            return job_id in self._calls and self._calls[job_id].requested.is_set()
+            return any(call.requested.is_set() for call, running in self._calls.items() if running == job_id)
 
     def count_fenced(self) -> int:
         """Count one more; return how many there were."""

@@ -90,8 +90,11 @@ class Lease:
 
     @property
     def sheds(self) -> bool:
-        """Return true while this process should take no new messages, because it was just held up."""
-        return self._registered.is_set() and self._hold_ups.sheds(monotonic())
+        """Return true while this process should take no new messages.
+
+        It was held up a moment ago, or is not registered, and could claim none of their jobs.
+        """
+        return not self.held or self._hold_ups.sheds(monotonic())
 
     def start(self) -> None:
         """Begin to register, and keep trying until Postgres replies."""
@@ -115,13 +118,12 @@ class Lease:
             logger.warning("sign-off failed: %s; the lease will expire", database_reason(problem))
 
     def _renew_until_ended(self) -> None:
-        while not self._ended.is_set() and not self._register():
+        connection = LeaseConnection(self._store.connect_lease)
+        while not self._ended.is_set() and not self._register(connection):
             self._ended.wait(self._times.renew)
-        self._hold_ups.begin(monotonic(), process_time())
         Thread(target=self._watch_the_clock, name="lease-clock", daemon=True).start()
         renewal = processes.renew(self.worker_id, self._times.seconds)
         cancelled = transitions.cancelled_jobs(self.worker_id)
-        connection = LeaseConnection(self._store.connect_lease)
         asked = monotonic()
         # From one beginning to the next: a slow renewal must not make the next one late.
         while not self._ended.wait(max(0.0, asked + self._times.renew - monotonic())):
@@ -130,20 +132,32 @@ class Lease:
                 self._cancel(connection, cancelled)
         connection.close()
 
-    def _register(self) -> bool:
-        """Register under a new id each time: a registration whose reply was lost must not stand in the way."""
+    def _register(self, connection: LeaseConnection) -> bool:
+        """Register under a new id each time: a registration whose reply was lost must not stand in the way.
+
+        It may take longer than a lease lasts, and nothing is held before its end. So the lease counts from a renewal,
+        on the connection that the next ones use: that one statement is short.
+        """
         host, pid = socket.gethostname(), os.getpid()
         worker_id = f"worker-{host}-{pid}-{token_hex(4)}"
-        asked, seconds = monotonic(), self._times.seconds
+        seconds, again = self._times.seconds, self._times.renew
         row = processes.register(worker_id, "worker", host, pid, self._queues, self._slots, lease_seconds=seconds)
         try:
+            connection.open()
             together(self._store.lease, [row, *processes.announce(worker_id, self._tools)])
+            asked = monotonic()
+            if not connection.ask(processes.renew(worker_id, seconds)):
+                _throttled.warning(
+                    "registration failed: it took so long that this worker was declared lost; trying again in %g s",
+                    again,
+                )
+                return False
         except psycopg.Error as problem:
-            again = self._times.renew
             _throttled.warning("registration failed: %s; trying again in %g s", database_reason(problem), again)
             return False
         self._store.lease.close()  # it is idle until the end
         self.worker_id, self._clock = worker_id, LeaseClock(asked, self._times)
+        self._hold_ups.begin(monotonic(), process_time())
         self._registered.set()
         names = ", ".join(tool.name for tool in self._tools)
         logger.info("worker registered (%s): it serves %s: %s", worker_id, ", ".join(self._queues), names)

@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
+from queue import SimpleQueue
 from threading import Event, Thread
 from typing import Any
 from uuid import UUID
@@ -110,7 +111,7 @@ class Sweeper:
         self._steps = steps
         self._lease = lease
         self._sweeping: Sweeping | None = None
-        self._suspect: frozenset[str] = frozenset()
+        self._suspects: SimpleQueue[str] = SimpleQueue()
         self._ended = False
         self._wake = Event()
         self._thread = Thread(target=self._sweep_until_ended, name="sweeper", daemon=True)
@@ -121,7 +122,8 @@ class Sweeper:
 
     def suspect(self, queues: Iterable[str]) -> None:
         """Record that messages of these queues may be lost: the next look publishes their oldest jobs again."""
-        self._suspect = self._suspect | frozenset(queues)
+        for queue in queues:
+            self._suspects.put(queue)
         self._wake.set()
 
     def stop(self) -> None:
@@ -146,6 +148,5 @@ class Sweeper:
 
     def _look(self) -> float:
         self._sweeping = self._sweeping or Sweeping(self._lease.worker_id)
-        suspect, self._suspect = self._suspect, frozenset()
-        self._sweeping.suspect(suspect)
+        self._sweeping.suspect(self._suspects.get() for _ in range(self._suspects.qsize()))
         return self._steps.carry_out(self._sweeping.look())

@@ -12,6 +12,7 @@ import pytest
 from gateway.storage.connection_pool import ConnectionPool as GatewayPool
 from gateway.storage.database import Store
 from ringback.config.settings import postgres_url
+from ringback.leases.renewal import LeaseConnection
 from ringback.postgres.answers import NoAnswer
 from ringback.postgres.connections import Bounds, connect, is_cut
 from ringback.postgres.statement import Bound
@@ -99,3 +100,13 @@ def test_a_gateway_runs_a_statement_again_whose_answer_does_not_come(way: tuple[
         await store.close()
 
     asyncio.run(scene())
+
+
+@pytest.mark.parametrize("fault", ["cut", "reset", "strand"])
+def test_a_lease_whose_line_has_broken_is_renewed_on_another_at_once(way: tuple[Proxy, str], fault: str) -> None:
+    proxy, url = way
+    lease = LeaseConnection(partial(connect, url, "test", CONNECT_SECONDS, BOUNDS))
+    assert lease.ask(ONE) == ["1"]
+    getattr(proxy, fault)()
+    assert lease.ask(ONE) == ["1"]
+    lease.close()

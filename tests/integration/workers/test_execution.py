@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import text, update
 
 from ringback.config.settings import load
-from ringback.jobs.outcomes import succeeded
+from ringback.jobs.outcomes import failed, succeeded
 from ringback.statements import processes
 from ringback.statements.jobs import transitions as statements
 from ringback.sweeper import Sweeping
@@ -20,6 +20,7 @@ from ringback.tables import DEFAULT_TENANT, sessions
 from tests.integration.toolbox.line import PATIENCE, Line, eventually
 from tests.integration.toolbox.runtimes import errands_runtime, run_job
 from workers.execution.claim import claim
+from workers.execution.retry_policy import Retry
 from workers.execution.runner import _call, may_begin, record_outcome
 from workers.execution.runtime import WorkerRuntime
 from workers.leases.sweeper import Publisher, StepRunner
@@ -254,6 +255,15 @@ def test_an_outcome_is_written_although_postgres_drops_every_connection_meanwhil
     line.run(text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'ringback-worker'"))
     assert record_outcome(runtime, job, succeeded("kept")) == "succeeded"
     assert line.job(job.id).result == "kept"
+
+
+def test_a_retry_whose_reply_was_lost_is_known_as_written(line: Line, runtime: WorkerRuntime) -> None:
+    job = claim(runtime, line.admit("refuse", retryable=True))
+    assert job is not None
+    verdict = Retry(failed("not_today", "Not today."), 0.5)
+    assert line.run(statements.retry(job.id, job.token, verdict.error, verdict.backoff)) == 1
+    assert record_outcome(runtime, job, verdict) == "pending"
+    assert (line.job(job.id).state, runtime.running.fenced) == ("pending", 0)
 
 
 def test_a_process_that_was_declared_dead_is_told_to_end_and_claims_nothing_more(line: Line) -> None:
