@@ -22,6 +22,7 @@ from dataclasses import asdict, dataclass
 from math import ceil
 from pathlib import Path
 from statistics import median
+from time import monotonic
 from typing import Any
 
 from benchmarks.calls.sides import FRAMEWORKS, IN_PROCESS, OURS, SIDES, TITLES, Running, side
@@ -38,6 +39,8 @@ WARM_UP, WARM_UP_AT_ONCE = 20, 5
 """Calls of each session before any is timed."""
 PAUSE_SECONDS = 0.1
 """Between two turns of a session that is alone: a framework may still be at the end of the one before."""
+LOOK_SECONDS = 1.0
+"""How often it is looked whether a process has ended."""
 PROFILE_SECONDS, PROFILE_CALLS = 8.0, 2_000
 """For each process, and of all sessions."""
 SEVERAL = [name for name in SIDES if name not in (IN_PROCESS, *FRAMEWORKS)]
@@ -97,9 +100,9 @@ def measure(name: str, python: Path, upstream: Upstream, asked: argparse.Namespa
 def _batch(name: str, running: Running, batch: Batch) -> Measured:
     with ExitStack() as around:
         running.connect(batch.sessions, around)
-        _await(batch.has_begun.wait, name, batch)
+        _await(batch.has_begun.wait, name, running, batch)
         before = uses_of(running.processes)
-        _await(batch.is_over.wait, name, batch)
+        _await(batch.is_over.wait, name, running, batch)
         after = uses_of(running.processes)
     of = batch.sessions * (batch.calls + batch.warm_up)
     insist(f"{name}: outputs that are the result ({batch.strange})", dict(batch.outputs), {True: of})
@@ -118,9 +121,15 @@ def _cpu_ms(before: Use, after: Use, batch: Batch) -> float:
     return round(after.cpu_since(before) * 1_000 / (batch.sessions * batch.calls), 3)
 
 
-def _await(wait: Callable[[float], bool], name: str, batch: Batch) -> None:
-    if not wait(PATIENCE):
-        raise TimeoutError(f"{name}: {len(batch.call_ids)} calls came back within {PATIENCE:g} s, and no more")
+def _await(wait: Callable[[float], bool], name: str, running: Running, batch: Batch) -> None:
+    """Wait for the batch; raise TimeoutError if it takes too long, or a process has ended without which it never comes."""
+    give_up = monotonic() + PATIENCE
+    while not wait(LOOK_SECONDS):
+        came = f"{name}: {len(batch.call_ids)} calls came back"
+        if gone := running.gone():
+            raise TimeoutError(f"{came}, then {' and '.join(gone)} ended. The others: {running.left(batch)}")
+        if monotonic() > give_up:
+            raise TimeoutError(f"{came} within {PATIENCE:g} s, and no more. The others: {running.left(batch)}")
 
 
 def _profile(running: Running, batch: Batch, asked: argparse.Namespace) -> None:
@@ -130,7 +139,7 @@ def _profile(running: Running, batch: Batch, asked: argparse.Namespace) -> None:
         for process in ("gateway", "worker"):
             path = asked.raw / f"calls-{batch.sessions}-{process}-profile.txt"
             profile(running.processes[process], PROFILE_SECONDS, path)
-        _await(batch.is_over.wait, OURS, batch)
+        _await(batch.is_over.wait, OURS, running, batch)
     running.check(batch)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+from typing import Any
 
 from websockets.asyncio.client import connect
 
@@ -16,7 +17,11 @@ TOKEN = "BENCH_TOKEN"
 
 async def converse(url: str) -> None:
     headers = {"Authorization": f"Bearer {os.environ[TOKEN]}"}
-    async with connect(url, additional_headers=headers, max_size=None, proxy=None, compression=None) as session:
+    # However long it takes on a busy machine: one that gave up would end all the others.
+    patient: dict[str, Any] = {"open_timeout": None, "ping_interval": None}
+    async with connect(
+        url, additional_headers=headers, max_size=None, proxy=None, compression=None, **patient
+    ) as session:
         await session.send('{"type":"response.create"}')
         async for _ in session:
             pass

@@ -21,7 +21,7 @@ from benchmarks.calls.floor import ledger
 from benchmarks.calls.upstream import Batch
 from benchmarks.measuring.process_use import server_processes, stack_processes
 from benchmarks.measuring.raw_lines import ROOT
-from benchmarks.measuring.receipts import insist, insist_on_success
+from benchmarks.measuring.receipts import insist, insist_on_success, left_of
 from benchmarks.peers_side_by_side.drivers.orders import SPEECH
 from benchmarks.peers_side_by_side.driving import Driver, running
 from benchmarks.peers_side_by_side.sides import KINDS
@@ -60,13 +60,28 @@ class Running:
         connect: has so many sessions connect to the upstream; what it starts ends with the context that it is given.
         check: raises unless what the batch timed is in the side's rows.
         processes: what is looked at for its processor time, once `connect` has been called.
+        helpers: what else must not end before the batch does.
         scraped: where gateway and worker tell their metrics; empty if none was asked for.
+        left: tells what the rows say of calls that have not come back; empty if there are no rows.
     """
 
     connect: Callable[[int, ExitStack], None]
     check: Callable[[Batch], None]
     processes: dict[str, psutil.Process] = field(default_factory=dict)
+    helpers: dict[str, psutil.Process] = field(default_factory=dict)
     scraped: tuple[str, ...] = ()
+    left: Callable[[Batch], str] = lambda _: ""
+
+    def gone(self) -> list[str]:
+        """Return the names of processes that have ended: what they were to do is done by no other."""
+        return [name for name, process in {**self.processes, **self.helpers}.items() if not _lives(process)]
+
+
+def _lives(process: psutil.Process) -> bool:
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 @contextmanager
@@ -153,17 +168,23 @@ def _ringback(upstream: str, folder: Path, **more: str) -> Iterator[Running]:
         **more,
     }
     with running_stack(logs=folder, settings=settings, simulate=False) as stack:
+        helpers: dict[str, psutil.Process] = {}
 
         def connect(sessions: int, around: ExitStack) -> None:
             url = stack.url.replace("http", "ws", 1) + "/v1/realtime"
             words = [sys.executable, "-m", "benchmarks.calls.callers", url, str(sessions)]
             env = {TOKEN: stack.token, "PYTHONPATH": str(ROOT)}
-            around.enter_context(ProcessGroup()).start(Process("callers", words, env, folder / "callers.log"))
+            callers = Process("callers", words, env, folder / "callers.log")
+            helpers["callers"] = psutil.Process(around.enter_context(ProcessGroup()).start(callers))
 
         def check(batch: Batch) -> None:
             insist_on_success(stack.database_url, batch.call_ids)
 
-        yield Running(connect, check, stack_processes(stack), (f"{stack.url}/metrics",))
+        def left(batch: Batch) -> str:
+            last_words = (folder / "callers.log").read_text().splitlines()[-1:]
+            return "; ".join([left_of(stack.database_url, batch.call_ids), *last_words])
+
+        yield Running(connect, check, stack_processes(stack), helpers, (f"{stack.url}/metrics",), left)
 
 
 @contextmanager

@@ -32,6 +32,16 @@ def ends_of(database_url: str, call_ids: Collection[str]) -> Mapping[tuple[str, 
         return {(row[0], row[1], row[2]): row[3] for row in connection.execute(found)}
 
 
+def left_of(database_url: str, call_ids: Collection[str]) -> str:
+    """What the rows say of calls other than these, in words: for a benchmark that waits for one in vain."""
+    engine = create_engine(postgres_url(database_url), poolclass=NullPool)
+    others = select(jobs).where(jobs.c.call_id.not_in(call_ids))
+    with engine.connect() as connection:
+        rows = connection.execute(others).all()
+    told = (f"{row.state}/{row.delivery} in attempt {row.attempt} of {row.worker_id}, {row.error}" for row in rows)
+    return "; ".join(told) or "none has a row"
+
+
 def count(database_url: str, table: Any) -> int:
     """How many rows a table has."""
     engine = create_engine(postgres_url(database_url), poolclass=NullPool)

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
-from benchmarks import talking_sessions
+from benchmarks import call_latency, talking_sessions
+from benchmarks.calls.sides import Running
+from benchmarks.calls.upstream import Batch
 from benchmarks.measuring.bars import Bar, draw
 from benchmarks.measuring.process_use import Use, shares
 from benchmarks.measuring.raw_lines import RawLines
@@ -83,3 +88,13 @@ def test_a_profile_tells_each_function_on_the_stack_and_at_its_end_but_not_what_
 
 def test_half_a_core_is_taken_by_sessions_within_a_bound() -> None:
     assert [for_half_a_core(cpu_ms) for cpu_ms in (10.0, 900.0, 0.0)] == [50, 1, 250]
+
+
+@pytest.mark.parametrize("which", ["processes", "helpers"])
+def test_a_batch_whose_calls_a_dead_process_should_have_brought_is_not_waited_for(which: str) -> None:
+    with subprocess.Popen([sys.executable, "-S", "-c", ""], stdin=subprocess.PIPE) as ended:
+        running = Running(lambda *_: None, lambda _: None, left=lambda _: "1 is pending")
+        getattr(running, which)["worker"] = psutil.Process(ended.pid)
+        batch = Batch(1, 5, 0, 0)
+        with pytest.raises(TimeoutError, match=r"0 calls came back, then worker ended. The others: 1 is pending"):
+            call_latency._await(batch.is_over.wait, "ringback", running, batch)
