@@ -122,7 +122,7 @@ def _cpu_ms(before: Use, after: Use, batch: Batch) -> float:
 
 
 def _await(wait: Callable[[float], bool], name: str, running: Running, batch: Batch) -> None:
-    """Wait for the batch; raise TimeoutError if it takes too long, or a process has ended without which it never comes."""
+    """Wait for the batch; raise TimeoutError if it takes too long, or a process has ended that it needs."""
     give_up = monotonic() + PATIENCE
     while not wait(LOOK_SECONDS):
         came = f"{name}: {len(batch.call_ids)} calls came back"
