@@ -12,6 +12,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from enum import Enum, auto
+from functools import partial
 from time import monotonic
 from typing import TypeVar
 
@@ -27,7 +28,7 @@ from ringback.postgres.statement import Bound
 from ringback.privacy.redaction import of_arguments
 from ringback.privacy.row_privacy import NoKey, RowPrivacy
 from ringback.statements.jobs import admission, transitions
-from ringback.statements.jobs.admission import Sealed
+from ringback.statements.jobs.admission import Sealed, goes_alone
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -73,13 +74,17 @@ class CallRecorder:
         if self._waiting >= MAX_WAITING:
             return Recorded.ABSENT
         may_be_there, insert = False, self._insert(record, epoch)
+        # A call that may have to wait for another row, or was tried before, holds up no call of another session.
+        is_alone = goes_alone(record.job)
         self._waiting += 1
         self._none_waits.clear()
 
         async def write() -> Recorded:
-            nonlocal may_be_there
+            nonlocal may_be_there, is_alone
+            run = self._gateway.store.rows if is_alone else partial(self._gateway.admissions.rows, record.job.id)
+            is_alone = True
             try:
-                rows = await self._gateway.store.rows(insert)
+                rows = await run(insert)
             except psycopg.DataError:
                 may_be_there = False  # Postgres refuses these very values: no earlier attempt has written them either
                 raise

@@ -26,6 +26,7 @@ from gateway.settings import GatewaySettings
 from gateway.small_event import SmallEvent
 from gateway.storage.database import Store
 from gateway.storage.gathered_writes import GatheredWrites
+from gateway.storage.gathering import GatheredRuns
 from gateway.storage.job_publisher import JobPublisher
 from gateway.storage.step_reader import StepReader
 from gateway.upstream.connection import Target, Upstream
@@ -35,6 +36,7 @@ from ringback.agents.agent import Agent
 from ringback.agents.client_policy import ClientPolicy
 from ringback.jobs.states import output_item_id
 from ringback.privacy.row_privacy import RowPrivacy
+from ringback.statements.jobs import admission, deliveries
 from ringback.tools.spec import ToolSpec
 from ringback.transport import Transport
 
@@ -119,10 +121,16 @@ class GatewayContext:
     """Reads what the traces of calls tell of other processes."""
     gathered: GatheredWrites = field(init=False)
     """Runs what sessions write behind their talks."""
+    admissions: GatheredRuns = field(init=False)
+    """Runs `admission.admit`, by job."""
+    ready_reads: GatheredRuns = field(init=False)
+    """Runs `deliveries.read_ready`, by session."""
 
     def __post_init__(self) -> None:
         self.steps = StepReader(self.store)
         self.gathered = GatheredWrites(self.store)
+        self.admissions = GatheredRuns(self.store, admission.admit_all, "id", leaves_out=True)
+        self.ready_reads = GatheredRuns(self.store, deliveries.read_all_ready, "session_id")
 
 
 class Alarm:

@@ -42,8 +42,9 @@ class DeliveryRecorder:
         """
         if link.given:  # an earlier record of these may have failed
             self._write_soon(link)
-        held = self._session.session_id, self._gateway.gateway_id, link.epoch
-        return await self._gateway.store.rows(deliveries.read_ready(*held, given=link.given))
+        session_id, reads = self._session.session_id, self._gateway.ready_reads
+        ready = deliveries.read_ready(session_id, self._gateway.gateway_id, link.epoch, given=link.given)
+        return await reads.rows(session_id, ready)
 
     def given(self, link: UpstreamLink, job_id: UUID) -> None:
         """Note that the conversation is given this result now; its row hears of it soon."""

@@ -23,6 +23,11 @@ MIGRATION, DEEDS = "migrations/versions/0001_the_line.py", "gateway/session/effe
 
 T_JOBS, T_SWEEPS = "tests/integration/statements/test_transitions.py", "tests/integration/statements/test_sweeps.py"
 T_EPOCHS, T_ONCE = "tests/integration/statements/test_epochs.py", "tests/integration/statements/test_at_once.py"
+T_TOGETHER, T_GATHERING = (
+    "tests/integration/statements/test_calls_together.py",
+    "tests/integration/gateway/test_calls_at_once.py",
+)
+T_RECORDER_ALONE, CONTEXT = "tests/unit/gateway/session/test_call_recorder.py", "gateway/session/context.py"
 T_LOST, T_BACK = "tests/integration/statements/test_lost.py", "tests/integration/statements/test_deliveries.py"
 T_ORDER = "tests/integration/redis/test_publish_order.py"
 T_RECORDER = "tests/integration/gateway/test_delivery_recorder.py"
@@ -61,8 +66,9 @@ MUTANTS = [
         "the epoch, in admit",
         T_EPOCHS,
         ADMISSION,
-        'is_ours(given["session_id"], given["gateway_id"], given["epoch"])',
-        'is_ours(given["session_id"], given["gateway_id"], sessions.c.epoch)',
+        OURS,
+        ANY_EPOCH,
+        "def _session(",
     ),
     gone("the epoch, in read_ready", T_EPOCHS, DELIVERIES, OURS, ANY_EPOCH, "def read_ready("),
     gone(
@@ -81,14 +87,60 @@ MUTANTS = [
     ),
     gone("the epoch, in next_epoch", T_EPOCHS, SESSIONS, OURS, ANY_EPOCH, "def next_epoch("),
     gone("the epoch, in end_session", T_EPOCHS, SESSIONS, OURS, ANY_EPOCH, "def end_session("),
-    gone("admit waits for an epoch that begins", T_ONCE, ADMISSION, SHARE),
+    gone(
+        "admit waits for an epoch that begins",
+        T_ONCE,
+        ADMISSION,
+        "mine.with_for_update(read=True, of=sessions, skip_locked=may_skip)",
+        "mine",
+    ),
+    gone(
+        "calls that are admitted together wait for no lock",
+        T_TOGETHER,
+        ADMISSION,
+        "skip_locked=may_skip",
+        "nowait=False",
+    ),
+    gone(
+        "a joined call is admitted alone",
+        T_TOGETHER,
+        ADMISSION,
+        "job.joined_to is not None",
+        "False",
+        "def goes_alone(",
+    ),
+    gone(
+        "the epoch, in read_all_ready",
+        T_TOGETHER,
+        SESSIONS,
+        "is_ours(claimed.c.id, gateway_id, claimed.c.epoch)",
+        "is_ours(claimed.c.id, gateway_id, sessions.c.epoch)",
+    ),
+    gone("the lease, in read_all_ready", T_TOGETHER, DELIVERIES, ".where(is_alive(gateway_id)).cte(", ".cte("),
+    gone(
+        "a session reads its own results",
+        T_TOGETHER,
+        DELIVERIES,
+        ".where(jobs.c.session_id == mine.c.id)",
+        "",
+        "def _read_all_ready(",
+    ),
+    gone("a call that is left out is admitted alone", T_GATHERING, CONTEXT, ", leaves_out=True"),
+    gone(
+        "a call that was tried before goes alone",
+        T_RECORDER_ALONE,
+        "gateway/session/call_recorder.py",
+        "            is_alone = True\n",
+    ),
     gone("mark and keep wait for an epoch that begins", T_ONCE, SESSIONS, SHARE, "", "def held("),
-    gone("the lease, in read_ready", T_BACK, DELIVERIES, "            is_alive(gateway_id),\n"),
+    gone("the lease, in read_ready", T_BACK, DELIVERIES, ", is_alive(gateway_id))\n", ")\n"),
     gone(
         "what was given is not read again",
         T_BACK,
         DELIVERIES,
         "            jobs.c.id != all_(type_coerce(given, ARRAY(Uuid))),\n",
+        "",
+        "def _ready(",
     ),
     gone(
         "the session, in mark", T_BACK, DELIVERIES, "            jobs.c.session_id.is_not_distinct_from(mine.c.id),\n"
@@ -113,8 +165,8 @@ MUTANTS = [
         "a record that failed is tried again by the next look",
         T_RECORDER,
         "gateway/session/delivery_recorder.py",
-        "            self._write_soon(link)\n        held",
-        "            pass\n        held",
+        "            self._write_soon(link)\n        session_id",
+        "            pass\n        session_id",
         "async def ready(",
     ),
     Mutant(
@@ -147,7 +199,7 @@ MUTANTS = [
         DELIVERIES,
         "jobs.c.delivery == Delivery.READY,\n            jobs.c.id != ",
         "jobs.c.state == 'succeeded',\n            jobs.c.id != ",
-        "def read_ready(",
+        "def _ready(",
     ),
     gone(
         "the row first, the message second",

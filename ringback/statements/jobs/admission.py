@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Boolean, case, select, type_coerce
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Float,
+    Select,
+    Text,
+    Uuid,
+    case,
+    column,
+    func,
+    select,
+    true,
+    type_coerce,
+)
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.sql.dml import ReturningInsert
 
 from ringback.jobs.outcomes import Outcome
 from ringback.jobs.states import Approval, Delivery, Effect, JobState
-from ringback.postgres.statement import Bound, Statement
+from ringback.postgres.statement import Bound, Statement, statement
 from ringback.statements.clock import now, seconds, statement_time
 from ringback.statements.json_order import with_order
 from ringback.statements.sessions.lifecycle import is_ours
@@ -105,20 +120,42 @@ def admit(job: NewJob, gateway_id: str, epoch: int, outcome: Outcome | None = No
     )
 
 
+def admit_all(each: Sequence[Bound]) -> Bound:
+    """Record calls of sessions of one gateway in one statement, each as its `admit` says; return `id` of the new ones.
+
+    It waits for no lock, so a session that is locked holds up no other: its call is left out. A call of which no `id`
+    is returned is to be admitted alone. So is one that joins another (`goes_alone`).
+    """
+    calls = [{name: _as_json(value) for name, value in one.given.items()} for one in each]
+    return _admit_all(each[0].given["gateway_id"], calls)
+
+
+def goes_alone(job: NewJob) -> bool:
+    """Return True if the admission of the call may wait for another row: for the call that it joins."""
+    return job.joined_to is not None
+
+
+def _as_json(value: Any) -> Any:
+    """Return an argument of `admit` as JSON from which Postgres reads it again."""
+    if isinstance(value, UUID):
+        return str(value)
+    return f"\\x{value.hex()}" if isinstance(value, bytes) else value
+
+
 _AS_GIVEN = (
     *("id", "call_id", "response_id", "item_id", "position", "tool", "queue", "manners", "effect", "timeout"),
     *("max_attempts", "joined_to", "approval", "state", "error", "delivery", "sealed_arguments", "sealed_result"),
 )
 """Columns whose values are arguments as they are."""
+_OF_SESSION = {"session_id": "id", "tenant": "tenant", "epoch": "epoch"}
+"""Columns whose values are those of the session."""
 
 
-def _insert(**given: Any) -> ReturningInsert[Any]:
+def _values(given: dict[str, Any]) -> dict[str, Any]:
+    """Return the columns of a call's row, beside those that its session gives it."""
     over = type_coerce(given["is_over"], Boolean)
     published = type_coerce(given["is_published"], Boolean)
-    values: dict[str, Any] = {
-        "session_id": sessions.c.id,
-        "tenant": sessions.c.tenant,
-        "epoch": sessions.c.epoch,
+    return {
         **{name: type_coerce(given[name], jobs.c[name].type) for name in _AS_GIVEN},
         **with_order(jobs.c.arguments, given["arguments"]),
         **with_order(jobs.c.result, given["result"]),
@@ -127,19 +164,51 @@ def _insert(**given: Any) -> ReturningInsert[Any]:
         "created_at": case((over, statement_time()), else_=now()),
         "finished_at": case((over, statement_time())),
     }
-    source = (
-        select(*values.values())
-        .where(is_ours(given["session_id"], given["gateway_id"], given["epoch"]))
-        # An epoch that begins meanwhile waits for this and includes the call, or this waits and records no row.
-        .with_for_update(read=True, of=sessions)
-    )
+
+
+def _session(session_id: Any, gateway_id: str, epoch: Any, *, may_skip: bool = False) -> Select[Any]:
+    """Select the session and lock it. An epoch that begins meanwhile waits for this and includes the call; or this
+    waits, or skips the session, and records no row.
+    """
+    mine = select(*(sessions.c[name] for name in _OF_SESSION.values())).where(is_ours(session_id, gateway_id, epoch))
+    return mine.with_for_update(read=True, of=sessions, skip_locked=may_skip)
+
+
+def _inserted(source: Select[Any], names: Iterable[str]) -> ReturningInsert[Any]:
     return (
         insert(jobs)
-        .from_select(list(values), source)
+        .from_select([*_OF_SESSION, *names], source)
         .on_conflict_do_nothing(index_elements=["session_id", "call_id"])
         .returning(jobs.c.id)
     )
 
 
-_OTHERS = ("session_id", "gateway_id", "epoch", "arguments", "result", "is_published", "seconds_left", "is_over")
+def _insert(**given: Any) -> ReturningInsert[Any]:
+    values = _values(given)
+    session = _session(given["session_id"], given["gateway_id"], given["epoch"])
+    return _inserted(session.add_columns(*values.values()), values)
+
+
+_OTHERS: dict[str, Any] = {
+    "session_id": Uuid(),
+    "gateway_id": Text(),
+    "epoch": BigInteger(),
+    "arguments": JSON(),
+    "result": JSON(),
+    "is_published": Boolean(),
+    "seconds_left": Float(),
+    "is_over": Boolean(),
+}
 _admit = Statement(_insert, (*_AS_GIVEN, *_OTHERS))
+
+
+@statement
+def _admit_all(gateway_id: str, calls: list[dict[str, Any]]) -> ReturningInsert[Any]:
+    kinds: dict[str, Any] = {**{name: jobs.c[name].type for name in _AS_GIVEN}, **_OTHERS}
+    news = func.json_to_recordset(type_coerce(calls, JSON))
+    call = news.table_valued(*(column(name, kind) for name, kind in kinds.items()))
+    call = call.render_derived("call", with_types=True)
+    # By its key for each call, however few sessions there are: so Postgres locks those alone.
+    session = _session(call.c.session_id, gateway_id, call.c.epoch, may_skip=True).lateral("session")
+    values = _values(dict(call.c))
+    return _inserted(select(session, *values.values()).select_from(call.join(session, true())), values)

@@ -6,7 +6,7 @@ that behind the send. So it does with what it learns of the response that tells 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from types import MappingProxyType
 from typing import Any
@@ -27,6 +27,7 @@ from sqlalchemy import (
     func,
     or_,
     select,
+    true,
     type_coerce,
     update,
 )
@@ -39,7 +40,7 @@ from ringback.statements.clock import now, seconds, seconds_since, statement_tim
 from ringback.statements.json_order import in_order
 from ringback.statements.processes import is_alive
 from ringback.statements.row_state import is_now
-from ringback.statements.sessions.lifecycle import held, is_ours
+from ringback.statements.sessions.lifecycle import held, is_ours, ours
 from ringback.tables import jobs, sessions
 
 TAKE_AT_ONCE = 32
@@ -63,14 +64,31 @@ def read_ready(session_id: UUID, gateway_id: str, epoch: int, given: Collection[
     return _read_ready(session_id, gateway_id, epoch, list(given))
 
 
+def read_all_ready(each: Sequence[Bound]) -> Bound:
+    """Return what each of these `read_ready` would, in one statement, for sessions of one gateway."""
+    runs = [one.given for one in each]
+    session_ids, epochs = [run["session_id"] for run in runs], [run["epoch"] for run in runs]
+    return _read_all_ready(runs[0]["gateway_id"], session_ids, epochs, [job for run in runs for job in run["given"]])
+
+
 @statement
 def _read_ready(session_id: UUID, gateway_id: str, epoch: int, given: list[UUID]) -> Select[Any]:
+    mine = is_ours(session_id, gateway_id, epoch)
+    return _ready(given).join(sessions, sessions.c.id == jobs.c.session_id).where(mine, is_alive(gateway_id))
+
+
+@statement
+def _read_all_ready(gateway_id: str, session_ids: list[UUID], epochs: list[int], given: list[UUID]) -> Select[Any]:
+    mine = ours(gateway_id, session_ids, epochs).where(is_alive(gateway_id)).cte("mine")
+    ready = _ready(given).where(jobs.c.session_id == mine.c.id).lateral("ready")
+    return select(ready).select_from(mine.join(ready, true()))
+
+
+def _ready(given: list[UUID]) -> Select[Any]:
+    """Select what is ready and was not given."""
     return (
-        select(*_ANSWER, seconds_since(jobs.c.finished_at).label("age"))
-        .join(sessions, sessions.c.id == jobs.c.session_id)
+        select(jobs.c.session_id, *_ANSWER, seconds_since(jobs.c.finished_at).label("age"))
         .where(
-            is_ours(session_id, gateway_id, epoch),
-            is_alive(gateway_id),
             jobs.c.delivery == Delivery.READY,
             jobs.c.id != all_(type_coerce(given, ARRAY(Uuid))),
         )

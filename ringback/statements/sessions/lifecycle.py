@@ -314,24 +314,27 @@ def is_ours(
     )
 
 
-def held(gateway_id: str, session_ids: list[UUID], epochs: list[int]) -> CTE:
-    """Select the sessions that this gateway holds, each in its epoch: `id`, `tenant`, `epoch`; and lock them.
-
-    An epoch that begins meanwhile waits for the statement, and its replay has what that wrote. Or the statement waits
-    for the epoch, and writes nothing for its session. One for several sessions holds all their rows while it waits for
-    one, so it soon gives up (`LockNotAvailable`).
-    """
+def ours(gateway_id: str, session_ids: list[UUID], epochs: list[int]) -> Select[Any]:
+    """Select those of the sessions that this gateway holds, each in its epoch: `id`, `tenant`, `epoch`."""
     ids = type_coerce(session_ids, ARRAY(Uuid))
-    wait = case((func.cardinality(ids) > 1, LOCK_WAIT_OF_MANY), else_=func.current_setting("lock_timeout"))
-    patience = select(func.set_config("lock_timeout", wait, True)).cte("patience")
     named = func.unnest(ids, type_coerce(epochs, ARRAY(BigInteger)))
     claimed = named.table_valued(column("id", Uuid), column("epoch", BigInteger)).render_derived("claimed")
     return (
         select(sessions.c.id, sessions.c.tenant, sessions.c.epoch)
         .join_from(claimed, sessions, sessions.c.id == claimed.c.id)
-        .join(patience, true())
         .where(is_ours(claimed.c.id, gateway_id, claimed.c.epoch))
-        .order_by(sessions.c.id)
-        .with_for_update(read=True, of=sessions)
-        .cte("mine")
     )
+
+
+def held(gateway_id: str, session_ids: list[UUID], epochs: list[int]) -> CTE:
+    """Select the sessions that this gateway holds, as `ours`, and lock them.
+
+    An epoch that begins meanwhile waits for the statement, and its replay has what that wrote. Or the statement waits
+    for the epoch, and writes nothing for its session. One for several sessions holds all their rows while it waits for
+    one, so it soon gives up (`LockNotAvailable`).
+    """
+    several = func.cardinality(type_coerce(session_ids, ARRAY(Uuid))) > 1
+    wait = case((several, LOCK_WAIT_OF_MANY), else_=func.current_setting("lock_timeout"))
+    patience = select(func.set_config("lock_timeout", wait, True)).cte("patience")
+    mine = ours(gateway_id, session_ids, epochs).join(patience, true())
+    return mine.order_by(sessions.c.id).with_for_update(read=True, of=sessions).cte("mine")

@@ -159,6 +159,8 @@ def test_a_backlog_makes_no_statement_of_a_session_dearer(busy: Rows) -> None:
     said = items.Message(1, "item_1", "user", [{"type": "input_text", "text": "hello"}])
     asked: dict[str, Any] = {
         "admit": admission.admit(new_job(own), "gw", 1),
+        "admit_all": admission.admit_all([admission.admit(new_job(each), "gw", 1) for each in (own, busy.session)]),
+        "read_all_ready": deliveries.read_all_ready([deliveries.read_ready(own, "gw", 1)] * 2),
         "finished_as": transitions.finished_as(job.id, "w", 1, JobState.SUCCEEDED),
         "hand_back": transitions.hand_back("w"),
         "progress_in": transitions.progress_in(own),

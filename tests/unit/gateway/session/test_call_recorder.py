@@ -100,6 +100,24 @@ def test_what_an_earlier_attempt_may_have_written_is_not_forgotten_for_a_later_o
     assert _known(Effect.AT_MOST_ONCE, NO_ANSWER, NOT_SENT) is Recorded.UNKNOWN
 
 
+def test_a_call_that_was_tried_before_is_tried_again_alone() -> None:
+    """What it may have to wait for, a row that its lost attempt is about to write, holds up no other session."""
+    sizes: list[int] = []
+
+    class Cut(Attempts):
+        async def rows(self, statement: Any) -> list[bool]:
+            sizes.append(len(statement.given.get("calls", "1")))
+            return await super().rows(statement)
+
+    async def record_two() -> list[Recorded]:
+        gateway = gateway_context(Cut(CUT, True))
+        recorders = [CallRecorder(gateway, session_state(uuid4())) for _ in range(2)]
+        return await asyncio.gather(*(each.record(_record(Effect.PURE), 1) for each in recorders))
+
+    assert asyncio.run(record_two()) == [Recorded.NEW, Recorded.NEW]
+    assert sizes == [2, 1, 1]
+
+
 @pytest.mark.parametrize(
     ("problem", "may_be"), [(NOT_SENT, False), (REFUSED, False), (CUT, True), (NO_ANSWER, True), (OSError(), True)]
 )

@@ -12,7 +12,7 @@ import psycopg
 import pytest
 
 from gateway.session.transcript_writer import TranscriptWriter
-from gateway.storage import gathered_writes
+from gateway.storage import gathering
 from gateway.storage.gathered_writes import GatheredWrites, until_beat
 from ringback.postgres.statement import Bound, joined
 from ringback.statements.sessions import items
@@ -58,7 +58,7 @@ async def test_what_sessions_write_at_one_time_is_one_statement_and_each_has_its
 
 
 async def test_a_session_is_in_a_statement_once_and_a_full_one_takes_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gathered_writes, "SESSIONS_AT_ONCE", 2)
+    monkeypatch.setattr(gathering, "RUNS_AT_ONCE", 2)
     store = Rows()
     await written(store, FIRST, FIRST, SECOND, THIRD)
     assert sorted(map(len, store.asked)) == [1, 1, 2]
