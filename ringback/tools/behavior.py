@@ -5,9 +5,11 @@ Both are part of the tool's specification: workers write them into Postgres, gat
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import Any
+
+from ringback.record_fields import by_name
 
 MAX_WORDS_CHARS = 200
 """Most characters of `say`: what is said while a caller waits is a sentence."""
@@ -92,7 +94,7 @@ class ToolBehavior:
 
     def as_data(self) -> dict[str, Any]:
         """Return it as JSON data, for its row."""
-        return asdict(self)
+        return by_name(self)
 
     @classmethod
     def from_data(cls, data: dict[str, Any]) -> ToolBehavior:
@@ -136,7 +138,7 @@ class Limits:
 
     def as_data(self) -> dict[str, Any]:
         """Return it as JSON data, for its row."""
-        return asdict(self)
+        return by_name(self)
 
     @classmethod
     def from_data(cls, data: dict[str, Any]) -> Limits:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from decimal import ROUND_CEILING, Decimal
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ringback.errors import ConfigurationError
+from ringback.record_fields import by_name
 
 MAX_TOKENS = 10**9
 """Most tokens of one kind in one response: more than any model holds, and small enough that sums never overflow."""
@@ -53,7 +54,7 @@ class Usage:
 
     def as_json(self) -> dict[str, int]:
         """Return it as `responses.tokens` has it, without unused kinds."""
-        return {kind: tokens for kind, tokens in asdict(self).items() if tokens}
+        return {kind: tokens for kind, tokens in by_name(self).items() if tokens}
 
     @classmethod
     def of(cls, usage: Mapping[str, Any]) -> Usage:

@@ -7,7 +7,7 @@ that behind the send. So it does with what it learns of the response that tells 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 from uuid import UUID
@@ -36,6 +36,7 @@ from sqlalchemy.sql.dml import ReturningUpdate
 
 from ringback.jobs.states import IN_A_CONVERSATION, Delivery, HeardBy
 from ringback.postgres.statement import Bound, statement
+from ringback.record_fields import by_name
 from ringback.statements.clock import now, seconds, seconds_since, statement_time
 from ringback.statements.json_order import in_order
 from ringback.statements.processes import is_alive
@@ -214,7 +215,7 @@ def note_told(session_id: UUID, gateway_id: str, epoch: int, told: Iterable[Told
     """
     news = [
         {
-            **asdict(each),
+            **by_name(each),
             "session_id": str(session_id),
             "job_id": str(each.job_id),
             "began": clock - each.began_at,

@@ -8,7 +8,6 @@ counts the calls of all tenants.
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Any
 from uuid import UUID
 
@@ -33,6 +32,7 @@ from sqlalchemy.sql.dml import ReturningInsert, ReturningUpdate
 
 from ringback.jobs.states import JobState
 from ringback.postgres.statement import Bound, statement
+from ringback.record_fields import by_name
 from ringback.statements.clock import now, seconds, seconds_until
 from ringback.statements.jobs.admission import PUBLISH_GRACE_SECONDS
 from ringback.statements.jobs.controls import is_controlled
@@ -112,7 +112,7 @@ def load_in(row: Any) -> Load:
 
 def save(tool: str, gate: Gate) -> Bound:
     """Write the gate. The caller holds its lock."""
-    return _save(tool, **asdict(gate))
+    return _save(tool, **by_name(gate))
 
 
 @statement
