@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
 
 import psycopg
 from psycopg.pq import TransactionStatus
@@ -53,24 +54,18 @@ class ConnectionPool:
         self._idle: list[AsyncConnection] = []
         self.in_use = 0
 
-    @asynccontextmanager
-    async def connection(self) -> AsyncIterator[AsyncConnection]:
-        """Yield a connection that no other task uses. Behind a pooler, it is in a transaction with its bounds.
+    def connection(self) -> AbstractAsyncContextManager[AsyncConnection]:
+        """Take a connection that no other task uses. Behind a pooler, it is in a transaction with its bounds.
 
         Raises:
             psycopg.Error, OSError: there is none.
         """
-        async with self._taken() as connection:
-            if is_pooled(connection):
-                async with self._committed(connection):
-                    yield connection
-            else:
-                yield connection
+        return Taken(self)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncConnection]:
         """Commit all statements of the context at its end, or none."""
-        async with self._taken() as connection, self._committed(connection):
+        async with self._taken() as connection, self.committed(connection):
             yield connection
 
     @asynccontextmanager
@@ -81,7 +76,7 @@ class ConnectionPool:
         """
         async with self._taken() as connection:
             if is_pooled(connection):
-                async with self._committed(connection):
+                async with self.committed(connection):
                     yield connection
                 return
             refused: psycopg.Error | None = None
@@ -107,20 +102,40 @@ class ConnectionPool:
 
     @asynccontextmanager
     async def _taken(self) -> AsyncIterator[AsyncConnection]:
+        connection = await self.take()
+        try:
+            yield connection
+        finally:
+            await self.give_back(connection)
+
+    async def take(self) -> AsyncConnection:
+        """Return a connection that no other task uses until it is given back."""
         if self._places.locked():
             await self._wait_for_place()
         else:
             await self._places.acquire()
         self.in_use += 1
         try:
-            connection = self._idle.pop() if self._idle else await self._open()
-            try:
-                yield connection
-            finally:
-                await self._give_back(connection)
+            return self._idle.pop() if self._idle else await self._open()
+        except BaseException:
+            self._leave_place()
+            raise
+
+    async def give_back(self, connection: AsyncConnection) -> None:
+        """Have other tasks use a connection that `take` has returned. One that is amid a statement is closed."""
+        try:
+            if connection.pgconn.transaction_status == TransactionStatus.IDLE:
+                self._idle.append(connection)
+                return
+            if connection.closed:
+                await self.close()  # whatever ended it has ended the others
+            await connection.close()
         finally:
-            self.in_use -= 1
-            self._places.release()
+            self._leave_place()
+
+    def _leave_place(self) -> None:
+        self.in_use -= 1
+        self._places.release()
 
     async def _wait_for_place(self) -> None:
         try:
@@ -131,7 +146,8 @@ class ConnectionPool:
             raise NoFreeConnection(f"no connection became free within {self._wait_seconds:g} s") from None
 
     @asynccontextmanager
-    async def _committed(self, connection: AsyncConnection) -> AsyncIterator[None]:
+    async def committed(self, connection: AsyncConnection) -> AsyncIterator[None]:
+        """Commit all statements of the context at its end, or none."""
         try:
             await connection.execute(begin(connection, self._bounds), prepare=False)
         except psycopg.Error as problem:
@@ -149,10 +165,33 @@ class ConnectionPool:
     async def _open(self) -> AsyncConnection:
         return await connect_async(self._database_url, self._name, self._connect_seconds, self._bounds)
 
-    async def _give_back(self, connection: AsyncConnection) -> None:
-        if connection.closed:
-            await self.close()  # whatever ended it has ended the others
-        elif connection.pgconn.transaction_status == TransactionStatus.IDLE:
-            self._idle.append(connection)
-            return
-        await connection.close()  # its task left it amid a statement
+
+class Taken:
+    """Connection of a pool while the context lasts; behind a pooler, in a transaction with its bounds.
+
+    It is a class, as each statement takes one: of an async generator the event loop would keep account.
+    """
+
+    __slots__ = ("_connection", "_pool", "_transaction")
+
+    def __init__(self, pool: ConnectionPool) -> None:
+        self._pool = pool
+        self._transaction: AbstractAsyncContextManager[None] | None = None
+
+    async def __aenter__(self) -> AsyncConnection:
+        connection = self._connection = await self._pool.take()
+        if is_pooled(connection):
+            self._transaction = self._pool.committed(connection)
+            try:
+                await self._transaction.__aenter__()
+            except BaseException:
+                await self._pool.give_back(connection)
+                raise
+        return connection
+
+    async def __aexit__(self, *problem: Any) -> None:
+        try:
+            if self._transaction is not None:
+                await self._transaction.__aexit__(*problem)
+        finally:
+            await self._pool.give_back(self._connection)

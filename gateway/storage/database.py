@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from functools import partial
 from typing import Any, TypeAlias, TypeVar
 
@@ -92,26 +92,33 @@ def lease_connector(database_url: str) -> Callable[[], psycopg.Connection[Any]]:
     return partial(connect, database_url, "ringback-lease", CONNECT_SECONDS, bounds, tcp_user_timeout=silent)
 
 
-@asynccontextmanager
-async def answered_within(seconds: float) -> AsyncIterator[None]:
-    """Raise TimeoutError after so many seconds in which the event loop turned.
+class AnsweredWithin:
+    """Context that raises TimeoutError after so many seconds in which the event loop turned.
 
-    A loop that was held up finds its time-out and the answer at the same moment: the delay was not Postgres's.
+    A loop that was held up finds its time-out and the answer at the same moment: the delay was not Postgres's. It is a
+    class, as the pool's connections are: the event loop keeps a list of all async generators, at a cost for each.
     """
-    loop, timers = asyncio.get_running_loop(), list[asyncio.TimerHandle]()
-    async with asyncio.timeout(None) as limit:
 
-        def step(left: int) -> None:
-            if left:
-                timers[:] = [loop.call_later(STEP_SECONDS, step, left - 1)]
-            else:
-                limit.reschedule(loop.time())
+    __slots__ = ("_left", "_limit", "_loop", "_timer")
 
-        step(math.ceil(seconds / STEP_SECONDS))
-        try:
-            yield
-        finally:
-            timers[0].cancel()
+    def __init__(self, seconds: float) -> None:
+        self._left = math.ceil(seconds / STEP_SECONDS)
+
+    async def __aenter__(self) -> None:
+        self._loop, self._limit = asyncio.get_running_loop(), asyncio.timeout(None)
+        await self._limit.__aenter__()
+        self._step()
+
+    async def __aexit__(self, *problem: Any) -> None:
+        self._timer.cancel()
+        await self._limit.__aexit__(*problem)
+
+    def _step(self) -> None:
+        if self._left:
+            self._left -= 1
+            self._timer = self._loop.call_later(STEP_SECONDS, self._step)
+        else:
+            self._limit.reschedule(self._loop.time())
 
 
 class Store:
@@ -205,7 +212,7 @@ class Store:
 async def _once(run: Callable[[AsyncConnection], Awaitable[T]], take: Take) -> T:
     is_sent = False
     try:
-        async with answered_within(ANSWER_SECONDS), take() as connection:
+        async with AnsweredWithin(ANSWER_SECONDS), take() as connection:
             is_sent = True
             return await run(connection)
     except (psycopg.Error, OSError) as problem:

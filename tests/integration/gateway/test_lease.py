@@ -17,7 +17,7 @@ from sqlalchemy import delete, func, select, text, update
 from gateway.background.lease import Lease
 from gateway.background.result_listener import ResultListener
 from gateway.live_sessions import SessionRegistry
-from gateway.storage.database import STEP_SECONDS, Store, answered_within, lease_connector, open_pool
+from gateway.storage.database import STEP_SECONDS, AnsweredWithin, Store, lease_connector, open_pool
 from ringback.config.settings import postgres_url
 from ringback.leases.lease import LeaseTimes
 from ringback.postgres.statement import Runnable
@@ -221,7 +221,7 @@ def test_an_answer_that_came_while_the_loop_stood_still_is_no_time_out() -> None
             loop.call_soon_threadsafe(lambda: loop.call_soon(answer.set_result, "there"))
             Event().wait(2.5 * STEP_SECONDS)
 
-        async with answered_within(2 * STEP_SECONDS):
+        async with AnsweredWithin(2 * STEP_SECONDS):
             loop.call_soon(stand_still)
             return await answer
 
@@ -230,7 +230,7 @@ def test_an_answer_that_came_while_the_loop_stood_still_is_no_time_out() -> None
 
 def test_a_server_that_says_nothing_is_given_up() -> None:
     async def scene() -> None:
-        async with answered_within(STEP_SECONDS):
+        async with AnsweredWithin(STEP_SECONDS):
             await asyncio.Event().wait()
 
     with pytest.raises(TimeoutError):
