@@ -1,6 +1,6 @@
 """`python -m tests.chaos --seconds 120 --seed 7`: a chaos run by hand, of any length.
 
-The exit code is 1 where an invariant was violated, or something had not come to its end.
+The exit code is 1 where an invariant was violated, something had not come to its end, or a log has a traceback.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def main() -> int:
 
     report = run(Plan(**given), folder, say)
     sys.stdout.write("\n".join(summary(report)) + "\n")
-    return 1 if report.violations or report.left else 0
+    return 1 if report.violations or report.left or report.tracebacks else 0
 
 
 if __name__ == "__main__":

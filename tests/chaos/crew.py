@@ -136,6 +136,12 @@ class Crew:
                 self._over.wait(seconds)
             self.away.append(Away("postgres", since, time.time()))
 
+    def freeze(self, process: psutil.Process, seconds: float) -> None:
+        """One process, which belongs to none of the crew."""
+        process.suspend()
+        self._over.wait(seconds)
+        process.resume()
+
     def command_upstream(self, path: str, **query: str | float) -> None:
         with suppress(httpx.HTTPError):
             LOCAL.get(f"http://127.0.0.1:{self.upstream_port}/{path}", params=query, timeout=2)

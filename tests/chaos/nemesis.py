@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from uuid import uuid4
 
+import psutil
 import psycopg
 import redis
 
@@ -24,6 +25,7 @@ from tests.servers import in_dialect
 RECENT = "SELECT id, queue FROM jobs ORDER BY created_at DESC LIMIT 60"
 """Jobs whose messages come once more, whatever has become of them."""
 KICK = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()"
+BACKENDS = "SELECT pid, application_name FROM pg_stat_activity WHERE application_name LIKE 'ringback%' ORDER BY pid"
 SERVERS = {"redis": "valkey", "postgres": "postgres"}
 QUEUES = ("quick", "slow")
 
@@ -76,7 +78,7 @@ class Nemesis:
         match what, whom:
             case "kill", _:
                 crew.kill(args["name"])
-            case "pause", _:
+            case "pause" | "blip", _:
                 crew.pause(args["name"], seconds)
             case "end", _:
                 crew.ask_to_end(args["name"])
@@ -97,6 +99,9 @@ class Nemesis:
             "flush redis": self._flush_redis,
             "kick redis clients": self._kick_redis_clients,
             "kick postgres clients": lambda: self._execute(KICK),
+            "kick one redis client": self._kick_one_redis_client,
+            "kick one postgres client": self._kick_one_postgres_client,
+            "freeze one postgres client": lambda: self._freeze_one_postgres_client(fault.seconds),
             "lock the jobs": lambda: self._execute(f"LOCK TABLE jobs; SELECT pg_sleep({fault.seconds:.1f})"),
             "repeat messages": self._repeat_messages,
             "forge messages": self._forge_messages,
@@ -110,6 +115,27 @@ class Nemesis:
     def _kick_redis_clients(self) -> None:
         with self.crew.redis() as server, suppress(redis.ConnectionError):
             server.client_kill_filter(_type="normal", skipme=True)
+
+    def _kick_one_redis_client(self) -> None:
+        with self.crew.redis() as server:
+            others = [each["id"] for each in server.client_list() if int(each["id"]) != server.client_id()]
+            if others:
+                server.client_kill_filter(_id=self._chance.choice(others))
+
+    def _kick_one_postgres_client(self) -> None:
+        if (backend := self._any_backend()) is not None:
+            self._execute(f"SELECT pg_terminate_backend({backend}), ''")
+
+    def _freeze_one_postgres_client(self, seconds: float) -> None:
+        """The server's side of one connection stands still: it takes what it is sent, and answers nothing."""
+        backend = self._any_backend()
+        with suppress(psutil.NoSuchProcess):
+            if backend is not None:
+                self.crew.freeze(psutil.Process(backend), seconds)
+
+    def _any_backend(self) -> int | None:
+        backends = [int(str(pid)) for pid, _ in self._execute(BACKENDS)]
+        return self._chance.choice(backends) if backends else None
 
     def _repeat_messages(self) -> None:
         self._publish([(str(job), queue) for job, queue in self._execute(RECENT) if queue])

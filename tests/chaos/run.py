@@ -9,6 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ ENDED_SECONDS = RESUME_SECONDS + 15.0
 ANSWERED_SECONDS = 30.0
 """How long the question that is asked in the calm may take: a restarted worker needs seconds, a busy machine more."""
 LOOK_SECONDS = 0.25
+TRACEBACK = "Traceback (most recent call last):"
 SHOWN = 60
 """Violations that a summary shows; one cause makes many, and all of them stand in `violations.txt`."""
 
@@ -63,6 +65,8 @@ class Report:
     ends: Counter[str]
     fenced: int
     left: list[str]
+    tracebacks: list[str]
+    """Lines of logs above a traceback: what goes wrong here is expected, and told in a sentence."""
     folder: Path
     took: float
 
@@ -119,6 +123,7 @@ class _Run:
             ends=crew.ends,
             fenced=self._count_in_logs("stale outcome dropped"),
             left=self._left,
+            tracebacks=self._tracebacks(),
             folder=self._folder,
             took=time.monotonic() - began,
         )
@@ -161,6 +166,13 @@ class _Run:
             crashes=self._crew.crashes,
             resume_seconds=RESUME_SECONDS,
         )
+
+    def _tracebacks(self) -> list[str]:
+        found = []
+        for log in sorted(self._folder.glob("*.log")):
+            lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+            found += [f"{log.name}: {above}" for above, line in pairwise(["", *lines]) if line.lstrip() == TRACEBACK]
+        return found
 
     def _count_in_logs(self, words: str) -> int:
         logs = self._folder.glob("worker*.log")
@@ -205,6 +217,8 @@ def summary(report: Report) -> Sequence[str]:
         *(f"  {what}: {count}" for what, count in told.items()),
         f"back after: {_spread([seconds for story in stories for seconds in story.back_after])}",
         *(f"still left: {left}" for left in report.left),
+        f"tracebacks: {len(report.tracebacks)}",
+        *(f"  {above}" for above in report.tracebacks[:SHOWN]),
         f"violations: {len(report.violations)}",
         f"  by invariant: {_listed(Counter(violation.invariant for violation in report.violations))}",
         *(f"  {violation}" for violation in report.violations[:SHOWN]),

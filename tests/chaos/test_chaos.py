@@ -24,5 +24,5 @@ def test_no_invariant_is_violated_while_everything_fails(tmp_path: Path) -> None
     report = run(Plan(seconds=SECONDS, seed=seed, sessions=12), tmp_path, print)
     words = "\n".join(summary(report))
     print(words)  # noqa: T201
-    assert (report.violations, report.left) == ([], []), words
+    assert (report.violations, report.left, report.tracebacks) == ([], [], []), words
     assert report.evidence.jobs
