@@ -32,7 +32,7 @@ def configure(level: int) -> None:
 
 
 class ThrottledLogger:
-    """Logger that repeats a warning only once in SELDOM_SECONDS."""
+    """Logger that repeats a warning only once in REPEAT_SECONDS."""
 
     def __init__(self, logger: logging.Logger) -> None:
         self._logger = logger
