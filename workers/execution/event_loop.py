@@ -40,10 +40,16 @@ class Run:
         self.task: asyncio.Task[Any] | None = None
         """Set once it has begun."""
 
-    def begin(self, coroutine: Coroutine[Any, Any, Any]) -> None:
+    def begin(self, coroutine: Coroutine[Any, Any, Any], within: Awaitable[Any]) -> None:
         """Begin, on the loop and in the caller's context. `run_coroutine_threadsafe` would add a future and its
         callbacks, which cost as much as all else here.
+
+        It does not begin once its call has gone on, because another tool held up the loop for as long.
         """
+        if self.woken.done():
+            _close(coroutine, within)
+            self.ended.over()
+            return
         self.task = asyncio.get_running_loop().create_task(coroutine)
         self.task.add_done_callback(self._end)
 
@@ -91,14 +97,13 @@ class ToolLoop:
         cancellation.on_cancel(run.woken.over)
         inner = _within(coroutine, seconds)
         try:
-            loop.call_soon_threadsafe(run.begin, inner)
+            loop.call_soon_threadsafe(run.begin, inner, coroutine)
         except RuntimeError:  # a tool has closed the loop, and this process ends: the call is handed back
-            inner.close()
-            if isinstance(coroutine, Coroutine):
-                coroutine.close()
+            _close(inner, coroutine)
             yield run.woken
             raise DeadlineExceeded from None
         yield run.woken
+        run.woken.over()  # whether or not it came in time: what has not begun never does
         if cancellation.requested.is_set():  # a result that comes after that does not count
             with suppress(RuntimeError):  # the loop is closed
                 loop.call_soon_threadsafe(run.cancel)
@@ -167,6 +172,13 @@ class ToolLoop:
             cause = type(problem).__name__
         if loop is self._loop:
             _throttled.warning("event loop ended by a tool (%s); restarting it", cause)
+
+
+def _close(outer: Coroutine[Any, Any, Any], inner: Awaitable[Any]) -> None:
+    """Close what has not begun: Python would warn of each that is dropped."""
+    outer.close()
+    if isinstance(inner, Coroutine):
+        inner.close()
 
 
 async def _within(coroutine: Awaitable[Any], seconds: float) -> Any:

@@ -158,7 +158,7 @@ def attempt(
         returned = yield from runtime.invoker.call(tool, given, call, job.seconds, leave)
         return succeeded(as_data(returned, tool.name)), Ended.ANSWERED, Told(None, _summary(job, summaries))
     except Exception as problem:
-        if not runtime.is_leaving.is_set():
+        if not (runtime.is_leaving.is_set() or _is_fenced(runtime)):  # else the worker has stopped the tool
             _log(job, problem)
         verdict = on_problem(
             problem,

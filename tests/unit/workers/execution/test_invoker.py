@@ -215,11 +215,20 @@ def test_who_is_held_up_by_another_blames_nobody_before_that_ones_time_is_over(c
     thread = Thread(target=lambda: ask(caller, block))
     thread.start()
     assert begun.wait(PATIENCE)
+    late = Event()
+
+    @tool
+    async def come_late() -> None:
+        """Say that it has begun."""
+        late.set()
+
     with pytest.raises(DeadlineExceeded):
-        ask(caller, pause, SOON, length=AGES)
+        ask(caller, come_late, SOON)
     release.set()
     thread.join(PATIENCE)
     assert caller.worn == ""
+    assert ask(caller, pause, length=0) == 0
+    assert not late.is_set(), "its call is over, and may have been answered or begun anew"
 
 
 def cancel_soon(cancellation: Cancellation, begun: Event) -> None:
