@@ -17,7 +17,7 @@ from uuid import UUID
 
 import psycopg
 
-from gateway.storage.database import Store
+from gateway.storage.database import NotSent, Store
 from ringback.postgres.connections import is_cut
 from ringback.postgres.statement import Bound
 
@@ -30,6 +30,10 @@ Join: TypeAlias = Callable[[Sequence[Bound]], Bound]
 """Returns one run in the place of several."""
 
 
+class Unheard(psycopg.OperationalError):
+    """The task that ran a statement for several was cancelled, and then Postgres was not reached: it may be committed."""
+
+
 @dataclass(slots=True, eq=False)
 class Batch:
     """Runs of one statement, by key, and what came of each once it is over.
@@ -37,12 +41,14 @@ class Batch:
     Args:
         found: rows of each run. One that is missing was not run: the batch failed, or left it out.
         problem: why Postgres did not answer, or refused a run that was alone.
+        is_unheard: the task that ran it was cancelled meanwhile: it may have been committed.
     """
 
     of: dict[UUID, Bound]
     found: dict[UUID, list[Any]] = field(default_factory=dict)
     problem: Exception | None = None
     has_begun: bool = False
+    is_unheard: bool = False
     over: asyncio.Event = field(default_factory=asyncio.Event)
 
     def takes(self, key: UUID, statement: Bound) -> bool:
@@ -97,6 +103,9 @@ class Gathering(ABC):
             await self.may_begin()
             self._close(statement.text, batch)
             await self.run(batch)
+        except asyncio.CancelledError:
+            batch.is_unheard = batch.has_begun
+            raise
         finally:
             self._close(statement.text, batch)
             batch.over.set()
@@ -138,14 +147,19 @@ class GatheredRuns(Gathering):
         """Run the statement, together with others if it can be; return its rows.
 
         Raises:
-            psycopg.Error, OSError: as `Store.rows`.
+            psycopg.Error, OSError: as `Store.rows`; `Unheard` for a statement that may have been committed with others.
         """
         batch = await self.batch_with(key, statement)
         if batch.problem is not None:
             raise batch.problem
         if key in batch.found:
             return batch.found[key]
-        return await self.store.rows(statement)
+        try:
+            return await self.store.rows(statement)
+        except NotSent as problem:
+            if batch.is_unheard:
+                raise Unheard("it was sent with others, and its answer was not waited for") from problem
+            raise
 
     async def may_begin(self) -> None:
         """Wait for those who ask in this turn of the event loop, and for the batch under way."""
