@@ -31,7 +31,7 @@ Join: TypeAlias = Callable[[Sequence[Bound]], Bound]
 
 
 class Unheard(psycopg.OperationalError):
-    """The task that ran a statement for several was cancelled, and then Postgres was not reached: it may be committed."""
+    """A statement may be committed: the task that ran it with others was cancelled, and then Postgres was away."""
 
 
 @dataclass(slots=True, eq=False)
