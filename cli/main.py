@@ -316,7 +316,7 @@ def main() -> None:
     except TyperException as problem:
         context = getattr(problem, "ctx", None)
         command = context.command_path if context else "ringback"
-        said = problem.format_message().rstrip(".")
+        said = problem.format_message().rstrip(".").replace(": Value error, ", ": ")
         _fail(problem.exit_code, f"{said}{'' if said.endswith('?') else '.'} See `{command} --help`.")
 
 

@@ -44,6 +44,8 @@ PORT_ATTEMPTS = 5  # another process may take a free port between the check and 
 LEFTOVER_SECONDS = 10  # a server that outlived its command gets this long to write its data
 SOCKET_PATH_LIMIT = 103  # bytes; macOS' limit, Linux has 107
 POSTGRES_PORT = 5432  # names the socket; always given, because PGPORT may name another
+LOCK = "lock"
+"""File in the folder, held by the command that uses it."""
 SOCKET_NAME = f".s.PGSQL.{POSTGRES_PORT}"
 SHORT_FOLDERS = (Path("/tmp"), Path("/var/tmp"))  # noqa: S108 - a folder with an unguessable name is made in it
 LIKE_A_FOLDER = "ringback-12345678"  # as long as `ProcessGroup.make_folder` names one
@@ -87,7 +89,7 @@ def embedded_servers(folder: Path | None = None, *, durable: bool = True) -> Ite
     postgres_package, valkey_binary = _installed()
     with ProcessGroup() as group:
         home = folder.resolve() if folder else _temporary_folder(group)
-        home.mkdir(parents=True, exist_ok=True)
+        _make(home)
         account = _account_for(home)
         with _sole_use(home):
             _end_leftovers(home)
@@ -258,6 +260,17 @@ def _temporary_folder(group: ProcessGroup, within: Path | None = None) -> Path:
     return folder
 
 
+def _make(home: Path) -> None:
+    """Create the folder, unless it is there. Raises ConfigurationError if it is none that can be written."""
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        (home / LOCK).touch()
+    except OSError as problem:
+        raise ConfigurationError(
+            f"{home} cannot keep the data ({problem.strerror}): give a folder that you may write to, by --folder."
+        ) from None
+
+
 def _account_for(home: Path) -> tuple[int, int] | None:
     if os.geteuid() != 0:
         return None
@@ -282,7 +295,7 @@ def _open_to_all(path: Path) -> bool:
 
 @contextmanager
 def _sole_use(home: Path) -> Iterator[None]:
-    with (home / "lock").open("w") as lock:
+    with (home / LOCK).open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:

@@ -209,6 +209,16 @@ def test_a_folder_has_one_user_at_a_time(used: Path) -> None:
         assert ask_postgres(servers, "SELECT 1") == 1
 
 
+@pytest.mark.parametrize("inside", [".", "data"])
+def test_a_file_where_the_folder_should_be_is_told_in_a_sentence(tmp_path: Path, inside: str) -> None:
+    (tmp_path / "a-file").touch()
+    with (
+        pytest.raises(ConfigurationError, match=r"a-file.* cannot keep the data \(.+\): give a folder that"),
+        embedded_servers(tmp_path / "a-file" / inside),
+    ):
+        pass
+
+
 def test_an_initdb_that_was_interrupted_is_begun_again(folder: Path) -> None:
     half = folder / "postgres.new"
     half.mkdir(parents=True)

@@ -95,6 +95,11 @@ def test_each_command_explains_itself(
         (["migrate"], {}, "DATABASE_URL is not set"),
         (["token", "static", "a:b"], {}, "USER must hold no colon"),
         (["token", "static"], {}, "See `ringback token static --help`"),
+        (
+            ["worker", "--pool", "gevent"],
+            {},
+            "'--pool': 'gevent' is not one of 'threads', 'prefork'. See `ringback wor",
+        ),
         (["token", "create", "--user", "me"], {}, "DATABASE_URL is not set"),
         (["token", "create"], GOOD_SETTINGS, "See `ringback token create --help`"),
         (["users", "sign-out"], GOOD_SETTINGS, "See `ringback users sign-out --help`"),
