@@ -17,11 +17,19 @@ import psycopg
 from fastapi import APIRouter, Depends, Request, Response, WebSocket
 from starlette.websockets import WebSocketDisconnect
 
-from gateway.api import TWILIO_STREAM_AT, TWILIO_VOICE_AT
+from gateway.api import NO_UPGRADE, TWILIO_STREAM_AT, TWILIO_VOICE_AT
 from gateway.api.dependencies import TheGateway
 from gateway.api.error_handlers import answer_to
 from gateway.bounded_semaphore import Overloaded
-from gateway.errors import ApiError, AuthenticationError, BadRequest, NotFound, PermissionDenied, Unavailable
+from gateway.errors import (
+    ApiError,
+    AuthenticationError,
+    BadRequest,
+    NotFound,
+    PermissionDenied,
+    Unavailable,
+    UpgradeRequired,
+)
 from gateway.session.context import SessionState
 from gateway.telephony.sip import call_in
 from gateway.telephony.twilio.admission import TwilioAdmission
@@ -71,6 +79,13 @@ async def voice(request: Request, twilio: Twilio) -> Response:
     asked = dict(parse_qsl(query))
     twiml = await twilio.answer({**asked, **dict(form)}, is_again="again" in asked)
     return Response(twiml, media_type="application/xml")
+
+
+@router.get(TWILIO_STREAM_AT, dependencies=[Depends(twilio_of)])
+async def media_without_upgrade() -> None:
+    """Answer 426, as for a session's WebSocket. The log says so, too: Twilio tells its user a number alone."""
+    log.warning("twilio stream refused: the request to %s asked for no WebSocket", TWILIO_STREAM_AT)
+    raise UpgradeRequired(NO_UPGRADE)
 
 
 @router.websocket(TWILIO_STREAM_AT)

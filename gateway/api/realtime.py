@@ -10,7 +10,7 @@ import psycopg
 from fastapi import APIRouter, Depends, Request, WebSocket
 from starlette.requests import HTTPConnection
 
-from gateway.api import SOCKETS_AT
+from gateway.api import NO_UPGRADE, SOCKETS_AT
 from gateway.api.dependencies import Gateway, TheGateway, authenticated
 from gateway.api.error_handlers import answer_to
 from gateway.auth import resume_tokens, tokens
@@ -33,11 +33,6 @@ router = APIRouter()
 NOTHING_TO_RESUME = (
     "There is no session to resume with this token: it is unknown, was used, has expired, or is another user's. "
     "Connect without it to begin a new session."
-)
-NO_UPGRADE = (
-    "This address takes WebSockets, and the request asked for none (no header `Upgrade: websocket`). If the client did "
-    "ask, a proxy in between dropped it: let it pass `Upgrade` and `Connection` on, with HTTP/1.1 (in nginx: "
-    "proxy_http_version 1.1; proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection upgrade)."
 )
 CONVERSATION = "conversation"
 """The only `intent` served here, and the default."""
