@@ -99,7 +99,8 @@ def make_app(redis_url: str, *, socket_timeout: float = PUBLISH_TIMEOUT) -> Cele
         redis_url: `redis://…` or `rediss://…`.
         socket_timeout: seconds that one Redis round trip may take; without it a black hole hangs for ever.
     """
-    app = App("ringback", broker=redis_url, loader=Loader, set_as_current=False)
+    # No fixups: for DJANGO_SETTINGS_MODULE, Celery's would import that module, which is another service's.
+    app = App("ringback", broker=redis_url, loader=Loader, set_as_current=False, fixups=set())
     app.conf.update(SETTINGS)
     app.conf.broker_transport_options = {
         "global_keyprefix": KEY_PREFIX,

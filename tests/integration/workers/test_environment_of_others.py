@@ -1,4 +1,4 @@
-"""Variables that are meant for Celery and for a proxy change no call."""
+"""Variables that are meant for Celery, Django and a proxy change no call."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ OTHERS = {
     "CELERY_BROKER_WRITE_URL": "redis://127.0.0.1:1/0",
     "CELERY_RESULT_BACKEND": "redis://127.0.0.1:1/0",
     "CELERY_CONFIG_MODULE": "a_module_of_theirs",
+    "DJANGO_SETTINGS_MODULE": "a_module_of_theirs.settings",
     **dict.fromkeys(("http_proxy", "https_proxy", "HTTPS_PROXY"), "http://127.0.0.1:1"),
     "ALL_PROXY": "socks5://127.0.0.1:1",
     "all_proxy": "socks5://127.0.0.1:1",

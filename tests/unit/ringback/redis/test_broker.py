@@ -15,6 +15,7 @@ def anothers_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in IGNORED_VARIABLES:
         monkeypatch.setenv(name, "amqp://guest:guest@theirs:5672//" if name.endswith("URL") else "a_module_of_theirs")
     monkeypatch.setenv("CELERY_RESULT_BACKEND", "db+postgresql://theirs/results")
+    monkeypatch.setenv("DJANGO_SETTINGS_MODULE", "theirs.settings")
 
 
 def test_the_environment_changes_neither_broker_nor_backend_nor_configuration() -> None:
