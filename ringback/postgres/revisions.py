@@ -6,7 +6,8 @@ behind it, or hold one for as long as a large table takes. Each step here is a t
     change       a change that is instant once the lock is held; it asks for the lock briefly, again and again
     build_index  without a lock that a writer would notice; it first drops what a failed attempt left
     drop_index   the same
-    add_check    for new rows at once, then it reads the old ones without blocking writers
+    add_check    for new rows at once, then it reads the old ones without blocking writers; add_checks: several
+    add_owner    the same, for a foreign key
     forbid_null  the same, for a column
     write_rows   rows, a bounded number in each transaction
     run          changes to no table: functions, roles
@@ -18,7 +19,7 @@ A revision may be stopped between two steps, and is run again from its first one
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from time import monotonic, sleep
 from typing import cast
 
@@ -92,9 +93,18 @@ def drop_index(*names: str) -> None:
 
 def add_check(table: str, name: str, condition: str) -> None:
     """Add a CHECK for every row."""
-    drop = f"ALTER TABLE {table} DROP CONSTRAINT IF EXISTS {name}"
-    change(table, drop, f"ALTER TABLE {table} ADD CONSTRAINT {name} CHECK ({condition}) NOT VALID")
-    _until_free(table, lambda: _execute(f"ALTER TABLE {table} VALIDATE CONSTRAINT {name}"))
+    add_checks(table, {name: condition})
+
+
+def add_checks(table: str, conditions: Mapping[str, str]) -> None:
+    """Add CHECKs by their names. The old rows are read once for all of them."""
+    _add_constraints(table, {name: f"CHECK ({condition})" for name, condition in conditions.items()})
+
+
+def add_owner(table: str, column: str, owner: str) -> None:
+    """Add a foreign key: each row is deleted with the row of `owner` whose id it has."""
+    key = f"FOREIGN KEY ({column}) REFERENCES {owner} (id) ON DELETE CASCADE"
+    _add_constraints(table, {f"fk_{table}_{column}": key})
 
 
 def forbid_null(table: str, column: str) -> None:
@@ -125,6 +135,14 @@ def current_user() -> str:
     """Return the database user that migrates."""
     found = _connection().execute("SELECT current_user").fetchone()
     return str(found[0]) if found else ""
+
+
+def _add_constraints(table: str, rules: Mapping[str, str]) -> None:
+    drop = ", ".join(f"DROP CONSTRAINT IF EXISTS {name}" for name in rules)
+    add = ", ".join(f"ADD CONSTRAINT {name} {rule} NOT VALID" for name, rule in rules.items())
+    change(table, f"ALTER TABLE {table} {drop}", f"ALTER TABLE {table} {add}")
+    validate = ", ".join(f"VALIDATE CONSTRAINT {name}" for name in rules)
+    _until_free(table, lambda: _execute(f"ALTER TABLE {table} {validate}"))
 
 
 def _until_free(table: str, attempt: Callable[[], object]) -> None:

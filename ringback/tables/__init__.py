@@ -14,10 +14,10 @@
     api_keys ──< client_secrets       who may come in, and `signed_out`, who may not any more
 
 CHECKs hold the rules that a CHECK can express. Triggers hold the rest, so that no statement can forget them. One
-refuses a move that `ringback.jobs.states` does not list, and one writes every move into `job_events`. One ends a joined
-call with the call that it joined, one keeps the result of a rerun from every conversation, one schedules late results
-for a webhook, and one sums up usage. One makes held calls due once an operator lets their queue or tool go on, and one
-refuses to change what `audit` holds.
+refuses a move that `ringback.jobs.states` does not list, and one writes every move into `job_events`. One ends a
+joined call with the call that it joined, one keeps the result of a rerun from every conversation, one schedules late
+results for a webhook, and one sums up usage. Two delete what belonged to a deleted session or job. One makes held
+calls due once an operator lets their queue or tool go on, and one refuses to change what `audit` holds.
 """
 
 from ringback.tables.access import api_keys, audit, client_secrets, signed_out, tenants, usage_days, webhook_receipts

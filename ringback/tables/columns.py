@@ -20,8 +20,8 @@ metadata = MetaData(
 
 
 def one_of(column: str, values: Iterable[str]) -> str:
-    names = ", ".join(f"'{value}'" for value in values)
-    return f"{column} IN ({names})"
+    """Return the condition of a CHECK: one constant, as Postgres reads a table's CHECKs anew in each statement."""
+    return f"{column} = ANY ('{{{','.join(values)}}}')"
 
 
 def internal(why: str) -> dict[str, str]:

@@ -3,6 +3,9 @@
 The history API shows a column of `sessions` or `jobs`, by a field of its name in `ringback.history.documents`, unless
 the column says `info=internal(…)`, with the reason. One without either fails
 tests/unit/ringback/history/test_shown_columns.py, which says what to do.
+
+What each call adds (messages, moments, usage, events) has no foreign key: each statement that writes it holds its
+session's row, or is the job's own trigger. Triggers delete it with its session or job.
 """
 
 from __future__ import annotations
@@ -26,7 +29,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSON, JSONB
 
-from ringback.jobs.states import IN_A_CONVERSATION, Delivery, Effect, HeardBy, JobState
+from ringback.jobs.states import IN_A_CONVERSATION, TERMINAL, Delivery, Effect, HeardBy, JobState
 from ringback.recordings.audio import Codec, Voice
 from ringback.tables.columns import internal, metadata, one_of, tenant, time
 
@@ -41,6 +44,9 @@ WAITS = "token IS NULL AND finished_at IS NULL"
 
 UNFINISHED = "state IN ('pending', 'running')"
 """Jobs that a deadline may still end; word for word, for the same reason."""
+
+NOT_IN_A_CONVERSATION = [each for each in Delivery if each not in IN_A_CONVERSATION]
+"""Deliveries of results that no conversation was given."""
 
 LIVE_CALL = "call_id IS NOT NULL AND state <> 'ended'"
 """Sessions that hold a call at the Realtime API: a call has one of them at most."""
@@ -109,7 +115,7 @@ sessions = Table(
 items = Table(
     "items",
     metadata,
-    Column("session_id", Uuid, ForeignKey("sessions.id", ondelete="CASCADE"), primary_key=True),
+    Column("session_id", Uuid, primary_key=True),
     # One order for all that a conversation holds: a call's place in it is `jobs.position`.
     Column("position", BigInteger, primary_key=True, autoincrement=False),
     tenant(),
@@ -210,22 +216,27 @@ jobs = Table(
     Column("notify_count", Integer, nullable=False, server_default="0"),
     time("notified_at"),
     UniqueConstraint("session_id", "call_id"),
-    CheckConstraint(one_of("state", JobState), name="state"),
-    CheckConstraint(one_of("delivery", Delivery), name="delivery"),
-    CheckConstraint(one_of("effect", Effect), name="effect"),
-    CheckConstraint("(state = 'running') = (token IS NOT NULL)", name="token_while_running"),
-    CheckConstraint("(state IN ('pending', 'running')) = (finished_at IS NULL)", name="finished"),
-    CheckConstraint("state NOT IN ('pending', 'running') OR delivery = 'none'", name="delivery_after_work"),
     CheckConstraint(
-        f"({one_of('delivery', IN_A_CONVERSATION)}) = (delivered_epoch IS NOT NULL)", name="delivered_epoch"
+        f"CASE WHEN finished_at IS NOT NULL THEN token IS NULL AND {one_of('state', sorted(TERMINAL))} "
+        "WHEN token IS NULL THEN state = 'pending' AND delivery = 'none' "
+        "ELSE state = 'running' AND delivery = 'none' AND joined_to IS NULL AND approval IS DISTINCT FROM 'requested' "
+        "END",
+        name="state",
     ),
+    CheckConstraint(
+        f"CASE WHEN delivered_epoch IS NULL THEN {one_of('delivery', NOT_IN_A_CONVERSATION)} "
+        f"ELSE {one_of('delivery', IN_A_CONVERSATION)} END",
+        name="delivery",
+    ),
+    CheckConstraint(one_of("effect", Effect), name="effect"),
     CheckConstraint(one_of("heard_by", HeardBy), name="heard_by"),
     CheckConstraint("delivery <> 'heard' OR heard_at IS NOT NULL", name="heard"),
     CheckConstraint("attempt <= max_attempts + rescues", name="attempts"),
     CheckConstraint(one_of("approval", ("requested", "granted", "denied")), name="approval"),
-    CheckConstraint("approval IS DISTINCT FROM 'requested' OR state <> 'running'", name="not_before_approval"),
-    CheckConstraint("joined_to IS NULL OR state <> 'running'", name="joined_never_runs"),
-    CheckConstraint("rerun_of IS NULL OR delivery IN ('none', 'history_only')", name="rerun_is_not_delivered"),
+    CheckConstraint(
+        f"rerun_of IS NULL OR {one_of('delivery', (Delivery.NONE, Delivery.HISTORY_ONLY))}",
+        name="rerun_is_not_delivered",
+    ),
     Index("ix_jobs_to_publish", "publish_after", postgresql_where=text("state = 'pending'")),
     Index("ix_jobs_overdue", "deadline_at", postgresql_where=text(UNFINISHED)),
     Index("ix_jobs_running", "worker_id", postgresql_where=text("state = 'running'")),
@@ -260,7 +271,7 @@ responses = Table(
     "responses",
     metadata,
     # Usage of each response, from its `response.done`.
-    Column("session_id", Uuid, ForeignKey("sessions.id", ondelete="CASCADE"), primary_key=True),
+    Column("session_id", Uuid, primary_key=True),
     Column("response_id", Text, primary_key=True),
     tenant(),
     Column("user_id", Text, nullable=False),
@@ -281,7 +292,7 @@ moments = Table(
     "moments",
     metadata,
     # What happened in a session, and when: `ringback.moments`.
-    Column("session_id", Uuid, ForeignKey("sessions.id", ondelete="CASCADE"), primary_key=True),
+    Column("session_id", Uuid, primary_key=True),
     # The conversation of the session in which it happened, and a number that the gateway gives: a batch that is
     # written twice, because its answer was lost, is there once.
     Column("epoch", BigInteger, primary_key=True, autoincrement=False),
@@ -324,7 +335,7 @@ job_events = Table(
     metadata,
     Column("id", BigInteger, Identity(always=True), primary_key=True),
     tenant(),
-    Column("job_id", Uuid, ForeignKey("jobs.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("job_id", Uuid, nullable=False, index=True),
     time("at", now=True),
     Column("state", Text, nullable=False),
     Column("delivery", Text, nullable=False),

@@ -14,7 +14,17 @@ from alembic.script import ScriptDirectory
 from ringback.postgres import revisions as revising
 from ringback.postgres.migrate import migrations_folder
 
-STEPS = ("change", "build_index", "drop_index", "add_check", "forbid_null", "write_rows", "run")
+STEPS = (
+    "change",
+    "build_index",
+    "drop_index",
+    "add_check",
+    "add_checks",
+    "add_owner",
+    "forbid_null",
+    "write_rows",
+    "run",
+)
 SMALL = {"processes", "worker_tools", "tool_gates", "tenants", "api_keys", "client_secrets", "signed_out"}
 """Tables that hold little whatever is going on: they may be written anew."""
 

@@ -8,6 +8,7 @@ JOINING = "migrations/versions/0007_order.py"
 WALLS, STORE, APP = "migrations/versions/0005_walls.py", "gateway/storage/database.py", "gateway/api/job_control.py"
 HISTORY, TOOLS = "ringback/statements/history.py", "gateway/api/history.py"
 RETENTION, ERASURE = "ringback/statements/retention.py", "ringback/statements/erasure.py"
+OWNED = "migrations/versions/0016_fewer_checks.py"
 REDACTION, SEALING, DISCRETION = (
     "ringback/privacy/redaction.py",
     "ringback/privacy/encryption.py",
@@ -17,6 +18,7 @@ RECORDER, JOURNAL = "gateway/session/call_recorder.py", "gateway/session/transcr
 CLAIMING, EXECUTE = "workers/execution/claim.py", "workers/execution/runner.py"
 
 T_WALLS, T_API = "tests/integration/postgres/test_tenant_isolation.py", "tests/integration/api/test_history.py"
+T_OWNED = "tests/integration/statements/test_owned_rows.py"
 T_RETENTION, T_ERASURE = "tests/integration/gateway/test_retention.py", "tests/integration/api/test_erasure.py"
 T_ROWS, T_SEALING = "tests/integration/workers/test_redacted_rows.py", "tests/unit/ringback/privacy/test_encryption.py"
 T_REDACTION = "tests/unit/ringback/privacy/test_redaction.py"
@@ -59,6 +61,24 @@ WHOSE_DATA = [
         RETENTION,
         "with_for_update(of=sessions, skip_locked=True)",
         "with_for_update(of=sessions)",
+    ),
+    gone(
+        "retention: what was told of a session goes with it",
+        T_OWNED,
+        OWNED,
+        "    DELETE FROM moments WHERE session_id = ANY (gone);\n",
+    ),
+    gone(
+        "retention: the events of a call go with it",
+        T_OWNED,
+        OWNED,
+        "    DELETE FROM job_events WHERE job_id = ANY (ARRAY(SELECT id FROM deleted));\n",
+    ),
+    gone(
+        "retention: usage is written under the lock of its session",
+        T_OWNED,
+        "ringback/statements/usage.py",
+        "        .with_for_update(key_share=True)\n",
     ),
     gone(
         "retention: a secret is resumed with for a while", T_RETENTION, RETENTION, " - seconds(EXPIRED_SECRET_SECONDS)"
