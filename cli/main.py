@@ -6,7 +6,7 @@ import atexit
 import gc
 import logging
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -14,39 +14,92 @@ from typing import Annotated, Literal, NoReturn
 
 import typer
 from typer.exceptions import TyperException
+from typer.main import get_command_name
+from typer.models import CommandInfo
 
-from cli import agents, jobs, sessions, tenants, tokens, users
-from cli.operations import queues
-from cli.operations.audit import audit
-from cli.operations.doctor import doctor
-from cli.operations.top import top
-from cli.operations.workers import workers
 from cli.output.history_queries import AsJson, print_json
-from cli.tools import commands
-from cli.usage import usage
 from ringback.config import logs
 from ringback.errors import ConfigurationError
 
-app = typer.Typer(
-    name="ringback",
-    help="Run functions for voice models: a gateway holds the conversations, workers run the tools.",
-    add_completion=True,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-)
-app.add_typer(jobs.app, name="jobs", help="Look up and follow calls; cancel, retry, approve or deny them.")
-app.add_typer(sessions.app, name="sessions", help="Look up conversations, and end one.")
-app.add_typer(tokens.app, name="token", help="Make, list and revoke API keys; make tokens for the settings.")
-app.add_typer(users.app, name="users", help="Sign a user out, or erase a user.")
-app.add_typer(tenants.app, name="tenants", help="Show and set the limits of tenants.")
-app.command("usage")(usage)
-app.add_typer(queues.app, name="queues", help="List the queues; pause, resume or limit one.")
-app.command("workers")(workers)
-app.command("audit")(audit)
-app.command("doctor")(doctor)
-app.command("top")(top)
-app.add_typer(agents.app, name="agents", help="Check and list agents' files.")
-app.add_typer(commands.app, name="tools", help="List tools, call one; pause, resume or limit one.")
+app = typer.Typer()
+"""The commands of this module. `program` adds those of others."""
+GROUPS = ("jobs", "sessions", "token", "users", "tenants", "queues", "agents", "tools")
+ALONE = ("usage", "workers", "audit", "doctor", "top")
+"""First words of the commands that other modules hold: groups, and commands without words below them."""
+
+
+def program(word: str = "") -> typer.Typer:
+    """Return the command that this first word names, or all of them for help, completion and a word that names none.
+
+    So a command waits for no other command's modules.
+    """
+    found = typer.Typer(
+        name="ringback",
+        help="Run functions for voice models: a gateway holds the conversations, workers run the tools.",
+        add_completion=True,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+    )
+    found.callback()(options)
+    own = {_name_of(command): command for command in app.registered_commands}
+    every = (*ALONE, *own, *GROUPS)
+    for name in (word,) if word in every else every:
+        if name in own:
+            found.registered_commands.append(own[name])
+        elif name in ALONE:
+            found.command(name)(_alone(name))
+        else:
+            found.add_typer(_group(name))
+    return found
+
+
+def _name_of(command: CommandInfo) -> str:
+    return command.name or (get_command_name(command.callback.__name__) if command.callback else "")
+
+
+def _group(name: str) -> typer.Typer:
+    match name:
+        case "jobs":
+            from cli.jobs import app
+        case "sessions":
+            from cli.sessions import app
+        case "token":
+            from cli.tokens import app
+        case "users":
+            from cli.users import app
+        case "tenants":
+            from cli.tenants import app
+        case "queues":
+            from cli.operations.queues import app
+        case "agents":
+            from cli.agents import app
+        case _:
+            from cli.tools.commands import app
+    return app
+
+
+def _alone(name: str) -> Callable[..., None]:
+    match name:
+        case "usage":
+            from cli.usage import usage
+
+            return usage
+        case "workers":
+            from cli.operations.workers import workers
+
+            return workers
+        case "audit":
+            from cli.operations.audit import audit
+
+            return audit
+        case "doctor":
+            from cli.operations.doctor import doctor
+
+            return doctor
+        case _:
+            from cli.operations.top import top
+
+            return top
 
 
 @contextmanager
@@ -78,7 +131,6 @@ SHORT_LIVED = frozenset(
 """Commands that end within seconds: garbage collection among what they import would be a fifth of their CPU."""
 
 
-@app.callback()
 def options(
     _version: Annotated[
         bool,
@@ -102,7 +154,8 @@ def demo(
 
     It starts the whole stack on this machine, without a key, asks questions, shows each call, and ends the stack.
     """
-    from cli.local_stack.demo import run
+    with imported_without_collection():
+        from cli.local_stack.demo import run
 
     raise SystemExit(run(output))
 
@@ -122,7 +175,8 @@ def up(
     REALTIME_PROVIDER and REALTIME_API_KEY name. The token and the ports stay the same from one start to the next. The
     gateway reloads agents' files when they change, with or without --watch.
     """
-    from cli.local_stack.up import run
+    with imported_without_collection():
+        from cli.local_stack.up import run
 
     raise SystemExit(run(folder, port, tls=tls, watch=watch))
 
@@ -209,7 +263,8 @@ def _fork_workers(count: int) -> None:
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []})
 def simulator(context: typer.Context) -> None:
     """Run a Realtime API that needs no key. `ringback simulator --help` lists its options."""
-    from simulator.__main__ import main as simulate
+    with imported_without_collection():
+        from simulator.__main__ import main as simulate
 
     raise SystemExit(simulate(context.args))
 
@@ -223,12 +278,13 @@ def migrate(
     as_json: AsJson = False,
 ) -> None:
     """Migrate the database at DATABASE_URL to the newest revision."""
-    from alembic.util import CommandError
-    from sqlalchemy.exc import DBAPIError
+    with imported_without_collection():
+        from alembic.util import CommandError
+        from sqlalchemy.exc import DBAPIError
 
-    from cli.operations.acting import progress
-    from ringback.config.database_url import database_url
-    from ringback.postgres import migrate as migrating
+        from cli.operations.acting import progress
+        from ringback.config.database_url import database_url
+        from ringback.postgres import migrate as migrating
 
     url = database_url()
     try:
@@ -308,7 +364,8 @@ def main() -> None:
     for name in TALKATIVE:
         logging.getLogger(name).setLevel(logging.WARNING)
     try:
-        raise SystemExit(app(sys.argv[1:] or ["--help"], prog_name="ringback", standalone_mode=False))
+        words = sys.argv[1:] or ["--help"]
+        raise SystemExit(program(words[0])(words, prog_name="ringback", standalone_mode=False))
     except ConfigurationError as problem:
         _fail(2, str(problem))
     except typer.Abort:

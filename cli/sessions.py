@@ -25,7 +25,7 @@ from cli.output.history_queries import (
     writing,
 )
 
-app = typer.Typer(name="sessions", help="Look up conversations, and the calls in them.", no_args_is_help=True)
+app = typer.Typer(name="sessions", help="Look up conversations, and end one.", no_args_is_help=True)
 
 
 @app.command("list")

@@ -12,7 +12,9 @@ from cli.operations.acting import Why, operator
 from cli.output.history_queries import AsJson, beginning, listing, only, print_json, reading, refuse, writing
 from ringback.errors import ConfigurationError
 
-app = typer.Typer(name="token", help="Make, list and revoke API keys.", no_args_is_help=True)
+app = typer.Typer(
+    name="token", help="Make, list and revoke API keys; make tokens for the settings.", no_args_is_help=True
+)
 
 MAX_USER = 200
 """Characters of a user's name, as over HTTP."""

@@ -15,7 +15,7 @@ from cli.tokens import Tenant, named
 if TYPE_CHECKING:
     from ringback.statements.operators.audit import Operator
 
-app = typer.Typer(name="users", help="Sign a user out, or erase them.", no_args_is_help=True)
+app = typer.Typer(name="users", help="Sign a user out, or erase a user.", no_args_is_help=True)
 
 WAIT_SECONDS = 30.0
 """How long the gateways that hold the user's sessions may take to end them; each checks once a second."""

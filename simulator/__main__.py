@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from simulator.behavior import SIMPLE, KnobError, Knobs
-from simulator.callers import command
 from simulator.scripting.scenario import ScenarioError, load, shipped
 from simulator.server.server import NO_SPEECH, Control, Simulator, real_speech, serve_until_told
 from simulator.speech.ears import BEST, NAMES, EarsError
 
+_CALLERS = ("phone", "twilio")
 # Wrong input: the convention of command lines.
 _USAGE_ERROR = 2
 
@@ -72,7 +72,9 @@ def _knobs(given: Sequence[str]) -> dict[str, str]:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the simulator, or a caller, and return the exit code: 0 after a signal, 2 for wrong input."""
     words = sys.argv[1:] if argv is None else list(argv)
-    if words and words[0] in command.NAMES:
+    if words and words[0] in _CALLERS:
+        from simulator.callers import command
+
         return command.main(words[0], words[1:])
     options = _parser().parse_args(words)
     try:

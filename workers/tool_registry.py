@@ -14,7 +14,6 @@ import ringback
 from ringback.errors import ConfigurationError, DeclarationError
 from ringback.privacy.row_privacy import NoKey, RowPrivacy
 from ringback.tools.decorator import DECLARED, Tool
-from workers.remote_tools.loader import load
 
 SETTING = "RINGBACK_TOOL_MODULES"
 FRAMES_OF_OURS = 2
@@ -34,8 +33,11 @@ def load_tools(names: Iterable[str], files: Iterable[str] = ()) -> dict[str, Too
         for module in _modules(name):
             for found in _declared(module):
                 _add(tools, found)
-    for found in load(files):
-        _add(tools, found)
+    if files := tuple(files):
+        from workers.remote_tools.loader import load  # loads httpx, a tenth of a worker's start
+
+        for found in load(files):
+            _add(tools, found)
     if not tools:
         where = f"{SETTING} ({', '.join(names)})" if names else f"{SETTING} names no module, so it"
         raise ConfigurationError(f"{where} holds no tool: decorate a function with @tool.")

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ringback.tools.behavior import Limits
     from ringback.tools.spec import ToolSpec
 
-app = typer.Typer(name="tools", help="List tools, show their schemas, and call one.", no_args_is_help=True)
+app = typer.Typer(name="tools", help="List tools, call one; pause, resume or limit one.", no_args_is_help=True)
 
 FAILED = 1
 """The exit code of a call that ended in an error."""

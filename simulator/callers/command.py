@@ -14,8 +14,6 @@ from websockets.exceptions import InvalidHandshake
 from simulator.callers import phone, twilio
 from simulator.callers.sound import SoundError, read, write
 
-NAMES = ("phone", "twilio")
-"""The first word of a command line that is a caller's."""
 _USAGE_ERROR = 2
 
 

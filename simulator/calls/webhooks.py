@@ -13,8 +13,6 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import httpx
-
 from simulator.wire import new_id
 
 ATTEMPTS = 5
@@ -83,6 +81,8 @@ async def deliver(url: str, secret: str, body: bytes, *, repeat: int = 1) -> Del
         body: JSON.
         repeat: how often it is delivered though it was taken: a sender may miss an answer.
     """
+    import httpx  # as late as this: few simulators ring, and all of them start
+
     key, webhook_id = key_of(secret), f"wh_{secrets.token_hex(12)}"
     status: int | None = None
     taken = 0

@@ -19,7 +19,9 @@ from websockets.datastructures import Headers
 from websockets.http11 import Request, Response
 from websockets.typing import Subprotocol
 
+from simulator.calls.call import Call
 from simulator.calls.calls import Answering, Calls
+from simulator.calls.legs import Leg
 from simulator.performer import NO_SPEECH, Speech
 from simulator.recorder import Recorder
 from simulator.scripting.scenario import Scenario, ScenarioError, load
@@ -192,9 +194,18 @@ def webrtc_at(host: str) -> tuple[Answering | None, str | None]:
     """Return what answers offers at a host, or None and why there is nothing: aiortc is an extra."""
     if importlib.util.find_spec("aiortc") is None:
         return None, NO_MEDIA
+
+    async def answer(offer: str, call: Call) -> tuple[str, Leg]:
+        return await (await asyncio.to_thread(_webrtc, host))(offer, call)
+
+    return answer, None
+
+
+def _webrtc(host: str) -> Answering:
+    """Import aiortc once there is an offer: it takes as long as the rest of a start."""
     from simulator.calls import webrtc
 
-    return webrtc.Answering(host), None
+    return webrtc.Answering(host)
 
 
 def _select_subprotocol(connection: ServerConnection, offered: Sequence[Subprotocol]) -> Subprotocol | None:

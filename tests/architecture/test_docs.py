@@ -15,7 +15,7 @@ from typing import NamedTuple
 import pytest
 from typer.testing import CliRunner
 
-from cli.main import app
+from cli.main import program
 from tests.architecture.source_tree import ROOT, committed_files, parse
 
 DOCUMENTS = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/**/*.md")
@@ -206,7 +206,7 @@ def test_every_make_target_the_documents_name_exists() -> None:
 def test_every_subcommand_the_documents_name_exists() -> None:
     documents_by_words = {words: document for document, words in commands(ROOT)}
     for words, document in documents_by_words.items():
-        helped = CliRunner().invoke(app, [*words.split(), "--help"])
+        helped = CliRunner().invoke(program(), [*words.split(), "--help"])
         assert helped.exit_code == 0, f"{document}: ringback {words}: {helped.output}"
 
 
@@ -224,7 +224,7 @@ def test_a_task_that_does_not_say_where_is_found(steps: str) -> None:
 
 
 def test_a_subcommand_that_is_gone_is_found() -> None:
-    assert CliRunner().invoke(app, ["jobs", "sing", "--help"]).exit_code == 2
+    assert CliRunner().invoke(program(), ["jobs", "sing", "--help"]).exit_code == 2
 
 
 @pytest.mark.parametrize(

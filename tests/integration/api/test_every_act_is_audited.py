@@ -16,7 +16,7 @@ from sqlalchemy import text, update
 from typer.main import get_command
 from typer.testing import CliRunner
 
-from cli.main import app as program
+from cli.main import program
 from gateway.api import controls, job_control, revocation, users
 from gateway.app import ROUTERS
 from ringback.history.operators import ActName
@@ -160,7 +160,7 @@ def leaves(command: Any, path: tuple[str, ...] = ()) -> Iterator[str]:
 
 def test_each_command_is_known_to_look_or_to_act() -> None:
     acting = {name.partition(" --")[0] for name in COMMANDS}
-    assert set(leaves(get_command(program))) == acting | LOOKING | RUNNING.keys()
+    assert set(leaves(get_command(program()))) == acting | LOOKING | RUNNING.keys()
 
 
 def test_each_route_that_writes_is_known() -> None:
@@ -180,7 +180,7 @@ def test_each_kind_of_act_is_tried() -> None:
 def test_a_command_that_acts_is_in_the_log(line: Line, rows: Rows, database: str, name: str) -> None:
     act, given = COMMANDS[name]
     words = [*name.partition(" --")[0].split(), *map(str, given(rows))]
-    done = CliRunner().invoke(program, words, env={"DATABASE_URL": database, "TERM": "dumb"})
+    done = CliRunner().invoke(program(), words, env={"DATABASE_URL": database, "TERM": "dumb"})
     assert done.exit_code == 0, done.output
     assert acts(line) == {act}
 

@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 
 from cli.checks import broker, database
 from cli.checks.check import Check, looked_at
-from cli.main import app
+from cli.main import program
 from ringback.errors import ConfigurationError
 from ringback.redis.keyspace import USER_RULES
 from tests.integration.statements.test_history import line_on
@@ -39,7 +39,7 @@ def doctor(database: str, redis_db: str) -> Doctor:
             "RINGBACK_AGENTS": "agents",
             **changed,
         }
-        result = CliRunner().invoke(app, ["doctor", "--json", *words], env=environment)
+        result = CliRunner().invoke(program(), ["doctor", "--json", *words], env=environment)
         assert result.exception is None or isinstance(result.exception, SystemExit), result.output
         assert "hunter2" not in result.output
         lines = json.loads(result.stdout)["data"]

@@ -17,7 +17,7 @@ import pytest
 from sqlalchemy import update
 from typer.testing import CliRunner, Result
 
-from cli.main import app
+from cli.main import program
 from ringback.jobs import outcomes
 from ringback.jobs.states import Effect
 from ringback.recordings.audio import Codec, Piece, Voice
@@ -40,7 +40,7 @@ def line(database: str) -> Iterator[Line]:
 def run(database: str) -> Run:
     def run(*words: object, answer: str | None = None) -> Result:
         environment = {"DATABASE_URL": database, "COLUMNS": "160", "TERM": "dumb"}
-        return CliRunner().invoke(app, [str(word) for word in words], env=environment, input=answer)
+        return CliRunner().invoke(program(), [str(word) for word in words], env=environment, input=answer)
 
     return run
 

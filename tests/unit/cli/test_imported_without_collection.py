@@ -7,7 +7,7 @@ import sys
 import pytest
 import typer
 
-from cli.main import SHORT_LIVED, app, imported_without_collection, main
+from cli.main import SHORT_LIVED, imported_without_collection, main, program
 
 SECONDS = 60
 CODE = """
@@ -35,12 +35,12 @@ def test_after_an_import_that_fails_garbage_is_collected_again() -> None:
         gc.unfreeze()
 
 
-@pytest.mark.parametrize("command", sorted(typer.main.get_group(app).commands))
+@pytest.mark.parametrize("command", sorted(typer.main.get_group(program()).commands))
 def test_a_command_that_ends_soon_collects_no_garbage_and_every_other_does(
     command: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "argv", ["ringback", command])
-    monkeypatch.setattr("cli.main.app", lambda *_, **__: 0)
+    monkeypatch.setattr("cli.main.program", lambda _: lambda *_, **__: 0)
     monkeypatch.setattr("cli.main.logs.configure", lambda: None)
     try:
         with pytest.raises(SystemExit):
@@ -51,4 +51,4 @@ def test_a_command_that_ends_soon_collects_no_garbage_and_every_other_does(
 
 
 def test_the_commands_that_end_soon_exist() -> None:
-    assert set(typer.main.get_group(app).commands) >= SHORT_LIVED
+    assert set(typer.main.get_group(program()).commands) >= SHORT_LIVED

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import typer.main
 
-from cli.main import app
+from cli.main import program
 
 SERVER = "it serves, or plays a scene, until it ends"
 ONE_VALUE = "its standard output is one value, which a script takes as it is"
@@ -36,7 +36,7 @@ def commands(group: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]
             yield " ".join((*path, name)), command
 
 
-COMMANDS = dict(commands(typer.main.get_command(app)))
+COMMANDS = dict(commands(typer.main.get_command(program())))
 
 
 @pytest.mark.parametrize("name", COMMANDS)

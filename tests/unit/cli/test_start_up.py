@@ -35,11 +35,18 @@ IS_FOR_ONE_ROW = {"ringback.operator_view", "ringback.statements.jobs"}
 """What shows one call or conversation, and no list does."""
 IS_FOR_TABLES = {"rich", "cli.output.tables"}
 """What a table is drawn with, which neither JSON nor a refusal needs."""
-IS_FOR_LISTS = (
-    IS_FOR_SERVERS | IS_FOR_TOOLS | IS_FOR_KEYS | IS_FOR_LOOPS | IS_FOR_SETTINGS | IS_FOR_ONE_ROW | IS_FOR_TABLES
-)
+IS_FOR_OTHER_COMMANDS = {"cli.tokens", "cli.users", "cli.tenants", "cli.usage", "cli.agents", "cli.tools", "cli.checks"}
+IS_FOR_LISTS = {
+    *(IS_FOR_SERVERS | IS_FOR_TOOLS | IS_FOR_KEYS | IS_FOR_LOOPS | IS_FOR_SETTINGS | IS_FOR_ONE_ROW | IS_FOR_TABLES),
+    *IS_FOR_OTHER_COMMANDS,
+}
 IS_FOR_HELP = {"pydantic", "pydantic_settings", "rich", "asyncio"}
 """typer itself loads pydantic as soon as it runs a command; the first page of help is before that."""
+
+IS_FOR_CALLS = {"httpx", "rich", "aiortc", "av", "simulator.callers", "websockets.asyncio.client"}
+"""What the simulator needs only once it rings at a webhook, or is offered a call."""
+IS_FOR_REMOTE_TOOLS = {"httpx", "rich", "mcp", "workers.remote_tools"}
+"""What a worker needs only if RINGBACK_TOOL_FILES names a file."""
 
 LEFT_TO_COLLECT = """
 import atexit, gc, sys
@@ -76,8 +83,10 @@ def loaded_by(words: list[str], folder: Path) -> set[str]:
         (["jobs", "--help"], IS_FOR_SERVERS | IS_FOR_TOOLS | IS_FOR_KEYS | IS_FOR_ROWS),
         (["jobs", "list"], IS_FOR_LISTS),
         (["sessions", "list"], IS_FOR_LISTS),
+        (["simulator", "--scenario", "none"], IS_FOR_CALLS),
+        (["worker"], IS_FOR_REMOTE_TOOLS | IS_FOR_OTHER_COMMANDS),
     ],
-    ids=["help", "version", "help of jobs", "jobs list", "sessions list"],
+    ids=["help", "version", "help of jobs", "jobs list", "sessions list", "simulator", "worker"],
 )
 def test_a_command_loads_only_what_it_uses(words: list[str], unneeded: set[str], tmp_path: Path) -> None:
     assert sorted(loaded_by(words, tmp_path) & unneeded) == []
