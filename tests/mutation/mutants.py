@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tests.mutation.at_one_time import AT_ONE_TIME
 from tests.mutation.at_the_door import AT_THE_DOOR
 from tests.mutation.budgets import BUDGET_GUARDS
 from tests.mutation.calls import CALL_GUARDS
@@ -23,17 +24,11 @@ MIGRATION, DEEDS = "migrations/versions/0001_the_line.py", "gateway/session/effe
 
 T_JOBS, T_SWEEPS = "tests/integration/statements/test_transitions.py", "tests/integration/statements/test_sweeps.py"
 T_EPOCHS, T_ONCE = "tests/integration/statements/test_epochs.py", "tests/integration/statements/test_at_once.py"
-T_TOGETHER, T_GATHERING = (
-    "tests/integration/statements/test_calls_together.py",
-    "tests/integration/gateway/test_calls_at_once.py",
-)
-T_RECORDER_ALONE, CONTEXT = "tests/unit/gateway/session/test_call_recorder.py", "gateway/session/context.py"
 T_LOST, T_BACK = "tests/integration/statements/test_lost.py", "tests/integration/statements/test_deliveries.py"
 T_ORDER = "tests/integration/redis/test_publish_order.py"
 T_RECORDER = "tests/integration/gateway/test_delivery_recorder.py"
 GATES, GATING = "ringback/statements/jobs/gates.py", "workers/execution/tool_limits.py"
 T_GATES, T_LIMITS = "tests/integration/statements/test_gates.py", "tests/integration/workers/test_gates.py"
-POOL, T_POOL = "workers/thread_pool.py", "tests/unit/workers/test_thread_pool.py"
 
 OURS = "is_ours(session_id, gateway_id, epoch)"
 ANY_EPOCH = "is_ours(session_id, gateway_id, sessions.c.epoch)"
@@ -93,44 +88,6 @@ MUTANTS = [
         ADMISSION,
         "mine.with_for_update(read=True, of=sessions, skip_locked=may_skip)",
         "mine",
-    ),
-    gone(
-        "calls that are admitted together wait for no lock",
-        T_TOGETHER,
-        ADMISSION,
-        "skip_locked=may_skip",
-        "nowait=False",
-    ),
-    gone(
-        "a joined call is admitted alone",
-        T_TOGETHER,
-        ADMISSION,
-        "job.joined_to is not None",
-        "False",
-        "def goes_alone(",
-    ),
-    gone(
-        "the epoch, in read_all_ready",
-        T_TOGETHER,
-        SESSIONS,
-        "is_ours(claimed.c.id, gateway_id, claimed.c.epoch)",
-        "is_ours(claimed.c.id, gateway_id, sessions.c.epoch)",
-    ),
-    gone("the lease, in read_all_ready", T_TOGETHER, DELIVERIES, ".where(is_alive(gateway_id)).cte(", ".cte("),
-    gone(
-        "a session reads its own results",
-        T_TOGETHER,
-        DELIVERIES,
-        ".where(jobs.c.session_id == mine.c.id)",
-        "",
-        "def _read_all_ready(",
-    ),
-    gone("a call that is left out is admitted alone", T_GATHERING, CONTEXT, ", leaves_out=True"),
-    gone(
-        "a call that was tried before goes alone",
-        T_RECORDER_ALONE,
-        "gateway/session/call_recorder.py",
-        "            is_alone = True\n",
     ),
     gone("mark and keep wait for an epoch that begins", T_ONCE, SESSIONS, SHARE, "", "def held("),
     gone("the lease, in read_ready", T_BACK, DELIVERIES, ", is_alive(gateway_id))\n", ")\n"),
@@ -384,15 +341,7 @@ MUTANTS = [
         "ringback/tools/gate.py",
         " or (is_open and not is_probe)",
     ),
-    gone("a call that waits keeps its place", T_POOL, POOL, "if not self._has_begun:  # the", "if True:  # the"),
-    gone(
-        "a pool that stops waits for calls that hold no thread",
-        T_POOL,
-        POOL,
-        "            self._left.wait_for(lambda: not self._under_way)\n",
-        "            pass\n",
-    ),
-    gone("a call that waits is told when its time is over", T_POOL, POOL, "if end < self.next_look:", "if False:"),
+    *AT_ONE_TIME,
     *JOINED_AND_LATE,
     *HEARD,
     *CALL_GUARDS,

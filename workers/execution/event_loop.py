@@ -40,17 +40,17 @@ class Run:
         self.task: asyncio.Task[Any] | None = None
         """Set once it has begun."""
 
-    def begin(self, coroutine: Coroutine[Any, Any, Any], within: Awaitable[Any]) -> None:
+    def begin(self, coroutine: Awaitable[Any], seconds: float) -> None:
         """Begin, on the loop and in the caller's context. `run_coroutine_threadsafe` would add a future and its
         callbacks, which cost as much as all else here.
 
         It does not begin once its call has gone on, because another tool held up the loop for as long.
         """
         if self.woken.done():
-            _close(coroutine, within)
+            _close(coroutine)
             self.ended.over()
             return
-        self.task = asyncio.get_running_loop().create_task(coroutine)
+        self.task = asyncio.get_running_loop().create_task(_within(coroutine, seconds))
         self.task.add_done_callback(self._end)
 
     def cancel(self) -> None:
@@ -95,11 +95,10 @@ class ToolLoop:
         """
         run, loop = Run(seconds), self._started()
         cancellation.on_cancel(run.woken.over)
-        inner = _within(coroutine, seconds)
         try:
-            loop.call_soon_threadsafe(run.begin, inner, coroutine)
+            loop.call_soon_threadsafe(run.begin, coroutine, seconds)
         except RuntimeError:  # a tool has closed the loop, and this process ends: the call is handed back
-            _close(inner, coroutine)
+            _close(coroutine)
             yield run.woken
             raise DeadlineExceeded from None
         yield run.woken
@@ -174,11 +173,10 @@ class ToolLoop:
             _throttled.warning("event loop ended by a tool (%s); restarting it", cause)
 
 
-def _close(outer: Coroutine[Any, Any, Any], inner: Awaitable[Any]) -> None:
-    """Close what has not begun: Python would warn of each that is dropped."""
-    outer.close()
-    if isinstance(inner, Coroutine):
-        inner.close()
+def _close(coroutine: Awaitable[Any]) -> None:
+    """Close a coroutine that has not begun: Python would warn that it is dropped."""
+    if isinstance(coroutine, Coroutine):
+        coroutine.close()
 
 
 async def _within(coroutine: Awaitable[Any], seconds: float) -> Any:

@@ -1,0 +1,64 @@
+"""The guards of calls that come at one time: what is one statement for several, and what waits without a thread."""
+
+from __future__ import annotations
+
+from tests.mutation.mutant import gone
+
+ADMISSION, DELIVERIES = "ringback/statements/jobs/admission.py", "ringback/statements/jobs/deliveries.py"
+SESSIONS, CONTEXT = "ringback/statements/sessions/lifecycle.py", "gateway/session/context.py"
+POOL, T_POOL = "workers/thread_pool.py", "tests/unit/workers/test_thread_pool.py"
+T_TOGETHER, T_GATHERING = (
+    "tests/integration/statements/test_calls_together.py",
+    "tests/integration/gateway/test_calls_at_once.py",
+)
+T_RECORDER = "tests/unit/gateway/session/test_call_recorder.py"
+
+AT_ONE_TIME = [
+    gone(
+        "calls that are admitted together wait for no lock",
+        T_TOGETHER,
+        ADMISSION,
+        "skip_locked=may_skip",
+        "nowait=False",
+    ),
+    gone(
+        "a joined call is admitted alone",
+        T_TOGETHER,
+        ADMISSION,
+        "job.joined_to is not None",
+        "False",
+        "def goes_alone(",
+    ),
+    gone(
+        "the epoch, in read_all_ready",
+        T_TOGETHER,
+        SESSIONS,
+        "is_ours(claimed.c.id, gateway_id, claimed.c.epoch)",
+        "is_ours(claimed.c.id, gateway_id, sessions.c.epoch)",
+    ),
+    gone("the lease, in read_all_ready", T_TOGETHER, DELIVERIES, ".where(is_alive(gateway_id)).cte(", ".cte("),
+    gone(
+        "a session reads its own results",
+        T_TOGETHER,
+        DELIVERIES,
+        ".where(jobs.c.session_id == mine.c.id)",
+        "",
+        "def _read_all_ready(",
+    ),
+    gone("a call that is left out is admitted alone", T_GATHERING, CONTEXT, ", leaves_out=True"),
+    gone(
+        "a call that was tried before goes alone",
+        T_RECORDER,
+        "gateway/session/call_recorder.py",
+        "            is_alone = True\n",
+    ),
+    gone("a call that waits keeps its place", T_POOL, POOL, "if not self._has_begun:  # the", "if True:  # the"),
+    gone(
+        "a pool that stops waits for calls that hold no thread",
+        T_POOL,
+        POOL,
+        "            self._left.wait_for(lambda: not self._under_way)\n",
+        "            pass\n",
+    ),
+    gone("a call that waits is told when its time is over", T_POOL, POOL, "if end < self.next_look:", "if False:"),
+]
