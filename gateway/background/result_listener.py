@@ -14,7 +14,7 @@ from typing import Any
 from uuid import UUID
 
 import psycopg
-from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio import Redis
 
 from gateway.background.lease import Lease
 from gateway.live_sessions import SessionRegistry
@@ -34,8 +34,6 @@ LISTEN_MS = 5_000
 """How long one XREAD waits; a dead connection is noticed by then."""
 SOCKET_SECONDS = LISTEN_MS / 1_000 + 2
 """Longer than the XREAD that it carries."""
-CONNECTIONS = 2
-"""One listens. redis-py's default is 100, and then an error."""
 PAUSE_SECONDS = 0.5
 """Between attempts while Redis is away."""
 
@@ -57,16 +55,14 @@ class ResultListener:
         gateway_id: str,
         held: asyncio.Event | None = None,
     ) -> None:
-        pool = BlockingConnectionPool.from_url(
+        self._redis = Redis.from_url(
             redis_url,
-            max_connections=CONNECTIONS,
+            single_connection_client=True,  # One task listens: a pool would cost a fifth of each XREAD.
             decode_responses=True,
             protocol=2,  # Redis and Valkey answer XREAD in another shape in RESP3.
             socket_connect_timeout=1,
             socket_timeout=SOCKET_SECONDS,
         )
-        self._redis = Redis(connection_pool=pool)
-        self._pool = pool
         self._store = store
         self._live_sessions = live_sessions
         self._lease = lease
@@ -130,4 +126,3 @@ class ResultListener:
 
     async def close(self) -> None:
         await self._redis.aclose()
-        await self._pool.aclose()
