@@ -12,14 +12,21 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
+from gateway.storage.database import AnsweredWithin
 from ringback.redis import notifications
 from ringback.sweeper import Command
 from ringback.telemetry import metrics
 
-CONNECTIONS = 4
-"""Each is in use for a fraction of a millisecond; redis-py's default pool would raise above 100."""
-SECONDS = 0.5
-"""For each command here: a gateway that waits for a doorbell reads the table before a second has passed."""
+CONNECTIONS = 16
+"""Each is in use for a fraction of a millisecond, and on a busy machine for some fifty: sessions publish at one time.
+redis-py's default pool would raise above 100.
+"""
+SECONDS = 1.0
+"""For all that a pipeline waits for: a gateway that waits for a doorbell reads the table after a second anyway. Two
+steps of the clock, so that an event loop that was held up is no Redis that is away.
+"""
+LONGEST_SECONDS = 10.0
+"""The same by redis-py's own clock, which counts hold-ups too."""
 REDIS_TROUBLE = (RedisError, OSError, RuntimeError)
 """What calls raise while Redis is away; RuntimeError is how uvloop reports a connection that was just reset."""
 
@@ -33,9 +40,9 @@ class RedisClient:
         self._pool = BlockingConnectionPool.from_url(
             redis_url,
             max_connections=CONNECTIONS,
-            timeout=SECONDS,
-            socket_timeout=SECONDS,
-            socket_connect_timeout=SECONDS,
+            timeout=LONGEST_SECONDS,
+            socket_timeout=LONGEST_SECONDS,
+            socket_connect_timeout=LONGEST_SECONDS,
             retry=Retry(NoBackoff(), 1),  # once: the connection may have gone stale since it was last used
         )
         self._redis = Redis(connection_pool=self._pool)
@@ -49,7 +56,7 @@ class RedisClient:
     async def run(self, commands: Sequence[Command]) -> list[Any] | None:
         """Run the commands in one pipeline. Return their answers, or None if Redis does not answer or refuses one."""
         try:
-            async with self._redis.pipeline(transaction=False) as pipe:
+            async with AnsweredWithin(SECONDS), self._redis.pipeline(transaction=False) as pipe:
                 for command in commands:
                     pipe.execute_command(*command)
                 return list(await pipe.execute())
