@@ -135,6 +135,7 @@ USED = (
     Hook("celery.concurrency.prefork:TaskPool.Pool", "the class that makes the children"),
     Hook("celery.concurrency.asynpool:AsynPool.Worker", "and the class of a child"),
     Hook("celery.worker.state:maybe_shutdown", "ends the wait for Redis when the worker is told to stop", "()"),
+    Hook("celery.worker.state:should_stop", "begins Celery's warm shutdown, whatever REMAP_SIGTERM makes of SIGTERM"),
     Hook("celery.worker.state:reserved_requests", "what the pool has to do"),
     Hook("celery.concurrency.base:BasePool.num_processes", "how many slots the pool has"),
     Hook("celery.concurrency:ALIASES.threads", "names our pool of threads"),

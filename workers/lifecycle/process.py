@@ -18,6 +18,7 @@ from time import sleep
 from typing import Any
 from uuid import UUID
 
+from celery.worker import state as celery_state
 from redis import Redis
 
 from ringback.config import logs
@@ -203,17 +204,17 @@ class WorkerProcess:
         self._shutdown.start()
 
     def _listen_to_signals(self) -> None:
-        """Count signals, and let Celery begin its warm shutdown at the first. A second one would not help Celery."""
+        """Count signals, and let Celery begin its warm shutdown at the first. A second one would not help Celery.
+
+        Celery's own handler of SIGTERM kills what runs where the environment has REMAP_SIGTERM, as on some platforms.
+        """
         if current_thread() is not main_thread():
             return
-        celerys: Any = signal.getsignal(signal.SIGTERM)
 
-        def stop(number: int, frame: Any) -> None:
-            first = not self._stop_signal.count
+        def stop(number: int, _frame: Any) -> None:
             for _ in range(STOP_SIGNALS[signal.Signals(number)]):
                 self._stop_signal.request()
-            if first and callable(celerys):
-                celerys(signal.SIGTERM, frame)
+            celery_state.should_stop = 0  # the exit code
 
         for number in STOP_SIGNALS:
             signal.signal(number, stop)

@@ -58,6 +58,16 @@ def test_a_short_call_finishes_before_the_worker_ends(
 
 
 @pools
+def test_a_platform_that_remaps_the_signal_costs_no_call(line: Line, argv: tuple[str, ...]) -> None:
+    """By REMAP_SIGTERM, Celery kills what runs at the first SIGTERM."""
+    with line.worker(*argv, REMAP_SIGTERM="SIGQUIT") as worker:
+        job_id = line.ask("nap", seconds=1.5)
+        line.running(job_id)
+        assert stop(worker, 1.5) == 0
+    assert (line.job(job_id).state, line.job(job_id).attempt) == ("succeeded", 1)
+
+
+@pools
 @pytest.mark.parametrize("tool", ["linger", "linger_async"])
 def test_a_long_call_is_handed_back_and_another_worker_runs_it(
     line: Line, tmp_path: Path, argv: tuple[str, ...], tool: str
