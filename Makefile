@@ -17,7 +17,7 @@ PYTHON ?= python3 python3.13 python3.12 python3.11
 # Test processes, of the fast tiers and of the long one, where some wait while others compute. Each brings its own servers, and starts what
 # a folder of tests shares: more is not always faster.
 JOBS ?= 4
-LONG_JOBS ?= 4
+LONG_JOBS ?= 5
 # A file stays with one process, and the files in their order: what a folder's tests share ends with the last of them.
 SIDE_BY_SIDE := --dist=loadfile --no-loadscope-reorder
 # The tests start hundreds of processes: without bytecode each of them would compile all of our modules anew.

@@ -49,17 +49,39 @@ SAMPLE = "sample"
 """The profile of `make check`: a fifth of the examples that the whole suite tries."""
 HERE = Path(__file__).parent
 LONGEST = (
-    "benchmarks",
+    "benchmarks/test_benchmarks.py",
     "browser/test_talk.py",
+    "browser/test_console.py",
+    "browser/test_console_recording.py",
+    "browser",
+    "clients/test_frameworks.py",
     "clients",
-    "integration/cli/test_demo.py",
+    "examples/test_examples.py",
+    "integration/cli/test_up.py",
     "integration/workers/test_remote_tools.py",
+    "integration/cli/test_demo.py",
+    "integration/statements/test_state_machine.py",
+    "integration/postgres/test_migrations_in_use.py",
     "chaos",
-    "examples",
+    "benchmarks",
     "integration/statements/test_interleavings.py",
+    "integration/statements/test_plans.py",
+    "integration/postgres/test_pooler.py",
+    "integration/redis/test_workers_redis.py",
+    "integration/workers/test_stop.py",
+    "guarantees/test_g2_no_recorded_job_is_lost.py",
+    "guarantees/test_calls_over_sip.py",
     "guarantees",
+    "attacks/test_a60_requests_and_frames_at_random.py",
+    "attacks/test_a01_to_a09_at_the_door.py",
+    "attacks",
+    "calls",
+    "examples",
 )
-"""Files that take most of a minute or more, and folders of those. A folder whose tests share a line stays together."""
+"""Files and folders, by how long their longest file takes (`--durations=0`), half a minute or more of each. A folder
+whose tests share a line stays together.
+"""
+LONG = "mark.long"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -76,6 +98,13 @@ def pytest_configure(config: pytest.Config) -> None:
     settings.register_profile(SAMPLE, patient, max_examples=20)
     settings.load_profile(PATIENT)
     config.addinivalue_line("markers", "loopback: this unit test may open sockets on this machine")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """With `-m long`, import no file that marks no test so: all of them together take seconds, in each process."""
+    if config.getoption("markexpr") == "long" and collection_path.name.startswith("test_"):
+        return (LONG not in collection_path.read_text(encoding="utf-8")) or None
+    return None
 
 
 @pytest.hookimpl(wrapper=True)

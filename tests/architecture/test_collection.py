@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from tests.architecture.source_tree import ROOT
+from tests.conftest import LONG, LONGEST
 
 SECONDS = 300
 """A bound for a machine that is busy: each collection is some ten seconds of computing."""
@@ -31,6 +32,18 @@ def test_no_unit_test_is_in_the_long_tier() -> None:
     """There it would run beside servers of other tests, which may connect, in a process that refuses connections."""
     units = sorted((ROOT / "tests" / "unit").rglob("test_*.py"))
     assert [path.name for path in units if "mark.long" in path.read_text(encoding="utf-8")] == []
+
+
+def test_each_place_that_is_begun_with_exists() -> None:
+    """A file that got another name would be run late, and its process would end long after the others."""
+    assert [place for place in LONGEST if not (ROOT / "tests" / place).exists()] == []
+
+
+def test_the_mark_of_the_long_tier_stands_in_the_file_of_its_tests() -> None:
+    """With `-m long` no other file is looked into."""
+    elsewhere = [path for path in (ROOT / "tests").rglob("*.py") if not path.name.startswith("test_")]
+    mentions = [path.name for path in elsewhere if LONG in path.read_text(encoding="utf-8")]
+    assert mentions == ["conftest.py"]
 
 
 def _collected(hash_seed: str) -> list[str]:

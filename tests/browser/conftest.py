@@ -61,8 +61,10 @@ def launched(*arguments: str) -> Iterator[Browser]:
         pytest.skip(f"no real browser is tried: none of {', '.join(BROWSERS)} is installed")
     with playing() as playwright:
         browser = playwright.chromium.launch(executable_path=found[0], args=[*ARGUMENTS, *arguments])
-        yield browser
-        browser.close()
+        try:
+            yield browser
+        finally:
+            browser.close()
 
 
 _playing: list[Playwright] = []
@@ -76,8 +78,10 @@ def playing() -> Iterator[Playwright]:
         return
     with sync_playwright() as playwright:
         _playing.append(playwright)
-        yield playwright
-        _playing.clear()
+        try:
+            yield playwright
+        finally:
+            _playing.clear()  # also after a test that failed, or every later one would be given what has ended
 
 
 @pytest.fixture(scope="module")

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from threading import Timer
 from typing import IO, Any, cast
@@ -216,6 +217,15 @@ def last_words(pcm: bytes) -> bytes:
     while end and not has_sound(pcm[end - FRAME_BYTES : end]):
         end -= FRAME_BYTES
     return pcm[max(0, end - LAST_SECONDS * RATE * 2) : end]
+
+
+@cache
+def words_in(pcm: bytes) -> frozenset[str]:
+    """What the ears hear in a sound: the same each time, for seconds of the processor, so they listen once."""
+    from simulator.speech import ears
+    from simulator.speech.hints import NO_HINTS
+
+    return frozenset(re.findall("[a-z]+", ears.ears().hear(pcm, NO_HINTS).lower()))
 
 
 def write_speech(path: Path, words: str, before: float, *pauses: float) -> Path:
