@@ -10,8 +10,9 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from contextvars import copy_context
 from typing import Any, Literal
 from uuid import UUID
 
@@ -26,11 +27,10 @@ from ringback.redis.broker import TASK, WORKER_SOCKET_TIMEOUT, WORKER_THREADS, i
 from workers import logs
 from workers.broker import celery_hooks
 from workers.broker.consumer import CANARY, Consumer, Shedding, canary_queue, canary_task
-from workers.execution.runner import run_job
-from workers.execution.waiting import Steps
+from workers.execution.runner import UNTRACED, run_job
+from workers.execution.waiting import Steps, run_to_end
 from workers.lifecycle.process import WorkerProcess
 from workers.settings import WorkerSettings
-from workers.thread_pool import carry_out
 
 USAGE_EXIT = 2
 """Exit code of every Ringback command that was given a value that cannot work."""
@@ -91,22 +91,26 @@ def job_id_in(arguments: Sequence[object]) -> UUID | None:
 
 
 def take(*arguments: object, **_ignored: object) -> None:
-    """Run the job whose id came, as Celery's task. Never raises, as Celery would log what the message held."""
+    """Run the job whose id came, as a task of Celery, in a pool that is not ours. Never raises, as Celery would log
+    what the message held.
+    """
+    headers = vars(app.current_worker_task.request) if app.current_worker_task else UNTRACED
+    copy_context().run(run_to_end, _run(arguments, headers))
+
+
+def steps_of(message: Any) -> Steps[None]:
+    """Return the steps of the job whose id came in this message. They never raise."""
+    return _run(message.payload[0], message.headers)
+
+
+def _run(arguments: Sequence[object], headers: Mapping[str, object]) -> Steps[None]:
     job_id = job_id_in(arguments)
     if job_id is None:
         logger.warning("message dropped: it holds no job id")
         return
-    carry_out(_run(job_id))
-
-
-def _run(job_id: UUID) -> Steps[None]:
     ringback_logs.bind(job=job_id)
     try:
-        runtime = process.runtime()
-        if runtime.spans is None:
-            yield from run_job(runtime, job_id)
-        else:
-            yield from run_job(runtime, job_id, vars(app.current_worker_task.request))
+        yield from run_job(process.runtime(), job_id, headers)
     except Exception:
         logger.exception("run failed (job %s) by a fault of this worker; its lease or deadline ends it", job_id)
 
@@ -213,9 +217,10 @@ app: Celery = make()
 publisher: Celery = make_app(NO_BROKER)
 """Publishes with short time-outs, where the consumer waits long for a message."""
 process = WorkerProcess(_publish)
-app.task(name=TASK, ignore_result=True)(take)
+app.task(name=TASK, ignore_result=True, Strategy="workers.broker.consumer:job_strategy")(take)
 app.task(name=CANARY, ignore_result=True, Strategy="workers.broker.consumer:canary_strategy")(canary_task)
 Consumer.on_canary = process.canary.received
+Consumer.on_job = steps_of
 Consumer.on_cut = process.suspect_messages
 Consumer.sheds = process.sheds
 

@@ -2,84 +2,53 @@
 
 `worker_pool` names it. In Celery's own pool a call holds a thread until its end, and thousands of calls that wait would
 take thousands of threads. Here a thread carries out one step of a call (claim it and begin its tool, or write its
-outcome), and goes on to the next step of any call. Celery hears that a job is over at the end of its last step. So it
-counts each call that is under way, takes no message beyond them, and waits for all of them when it stops.
+outcome), and goes on to the next step of any call. The pool counts each call until its last step is over: the consumer
+takes no message beyond them, and a worker that stops waits for all of them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextvars import Context, copy_context
+from contextvars import Context
 from functools import partial
 from math import inf
-from threading import Condition, Thread, local
+from threading import Condition, Thread
 from time import monotonic
 from typing import Any
 
-from celery.concurrency import base, thread
+from celery.concurrency import thread
 
-from workers.execution.waiting import Steps, Waiting, run_to_end
+from workers.execution.waiting import Steps, Waiting
 
 MAX_THREADS = 500
 """Most threads of a pool. One is started if no other is free, and is kept. Few are ever busy, as a step takes
 milliseconds: this many bear tools whose validators or results block.
 """
-DONE = (0, None, 0.0)
-"""What Celery's tracer returns of a task that succeeded with None."""
 
 _TaskPool: Any = thread.TaskPool  # Celery is not typed
-_apply_target: Any = base.apply_target
-_here = local()
 
 
-def carry_out(steps: Steps[None]) -> None:
-    """Carry out the steps of a call: here to the end, or in this pool, whose thread is free while the call waits."""
-    place: Place | None = getattr(_here, "place", None)
-    if place is None:
-        copy_context().run(run_to_end, steps)
-    else:
-        place.begin(steps)
+def _tell_none(_under_way: int) -> None:
+    """Default of the hook that hears of calls that are over."""
 
 
 class Place:
-    """Place of one call in the pool.
+    """Place of one call in the pool, which carries out its steps in turns, all in one context."""
 
-    Args:
-        pool: where its steps are carried out.
-        over: Celery's, called at the end of the call.
-    """
+    __slots__ = ("_context", "_pool", "_steps")
 
-    __slots__ = ("_context", "_has_begun", "_over", "_pool", "_steps")
-    _steps: Steps[None]
-    _context: Context
-
-    def __init__(self, pool: TaskPool, over: Callable[[Any], object]) -> None:
+    def __init__(self, pool: TaskPool, steps: Steps[None]) -> None:
         self._pool = pool
-        self._over = over
-        self._has_begun = False
+        self._steps = steps
+        self._context = Context()
 
-    def fill(self, target: Callable[..., Any], arguments: Any, named: Any, accepted: Callable[..., object]) -> None:
-        """Have Celery trace the task, which calls `carry_out`; not once the pool stops, as others are free for it."""
+    def begin(self) -> None:
+        """Carry out the first step; not once the pool stops, as others are free for the call."""
         if self._pool.is_stopping:
             self._pool.leave()
-            return
-        _here.place = self
-        try:
-            _apply_target(target, arguments, named, self._traced, accepted)
-        finally:
-            _here.place = None
-            if not self._has_begun:
-                self._pool.leave()
-
-    def begin(self, steps: Steps[None]) -> None:
-        """Carry out the first step in this thread, and the others in turns, all in one context."""
-        self._steps, self._context, self._has_begun = steps, copy_context(), True
-        self._step(partial(next, steps))
-
-    def _traced(self, returned: Any) -> None:
-        if not self._has_begun:  # the message was dropped
-            self._over(returned)
+        else:
+            self._step(partial(next, self._steps))
 
     def _step(self, step: Callable[[], Waiting]) -> None:
         waiting = None
@@ -89,7 +58,6 @@ class Place:
             pass
         finally:
             if waiting is None:
-                self._over(DONE)
                 self._pool.leave()
             else:
                 self._pool.deadlines.add(waiting)
@@ -149,41 +117,37 @@ class Deadlines:
 
 
 class TaskPool(_TaskPool):  # type: ignore[misc]
-    """Task pool that `workers.app` names. `limit` bounds the calls that are under way, as in any pool of Celery's."""
+    """Task pool that `workers.app` names. The consumer's strategy for jobs gives it calls, past Celery's own tasks."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self.executor = ThreadPoolExecutor(min(self.limit, MAX_THREADS), "call-steps")
         self.deadlines = Deadlines()
         self.is_stopping = False
+        self.under_way = 0
+        """Calls that have begun, or are about to, and are not over."""
+        self.on_left: Callable[[int], None] = _tell_none
+        """Called once a call is over, in any thread, with how many are under way then."""
         self._left = Condition()
-        self._under_way = 0
 
-    def on_apply(
-        self,
-        target: Callable[..., Any],
-        args: Any = (),
-        kwargs: Any = None,
-        callback: Any = None,
-        accept_callback: Any = None,
-        **_: Any,
-    ) -> Any:
-        """Give a job its place. Celery calls this hook."""
+    def carry_out(self, steps: Steps[None]) -> None:
+        """Give a call its place, and carry out its steps."""
         with self._left:
-            self._under_way += 1
-        place = Place(self, callback)
-        return thread.ApplyResult(self.executor.submit(place.fill, target, args, kwargs, accept_callback))
+            self.under_way += 1
+        self.executor.submit(Place(self, steps).begin)
 
     def on_stop(self) -> None:
         """Wait for all calls, those that hold no thread too. Celery calls this hook in a warm shutdown."""
         self.is_stopping = True
         with self._left:
-            self._left.wait_for(lambda: not self._under_way)
+            self._left.wait_for(lambda: not self.under_way)
         super().on_stop()
 
     def leave(self) -> None:
         """Count a call that is over."""
         with self._left:
-            self._under_way -= 1
-            if not self._under_way:
+            self.under_way -= 1
+            under_way = self.under_way
+            if not under_way:
                 self._left.notify_all()
+        self.on_left(under_way)

@@ -99,18 +99,16 @@ OVERRIDDEN = (
         "workers.prefork:TaskPool.did_start_ok",
     ),
     Hook(
-        "celery.concurrency.thread:TaskPool.on_apply",
-        "gives back the thread of a call that waits, and keeps its place",
-        "(self, target: 'TargetFunction', args: 'tuple[Any, ...] | None' = None, "
-        "kwargs: 'dict[str, Any] | None' = None, callback: 'Callable[..., Any] | None' = None, "
-        "accept_callback: 'Callable[..., Any] | None' = None, **_: 'Any') -> 'ApplyResult'",
-        "workers.thread_pool:TaskPool.on_apply",
-    ),
-    Hook(
         "celery.concurrency.thread:TaskPool.on_stop",
         "waits for the calls that hold no thread",
         "(self) -> 'None'",
         "workers.thread_pool:TaskPool.on_stop",
+    ),
+    Hook(
+        "celery.worker.strategy:default",
+        "gives a job to our pool of threads, without a request and a trace",
+        None,
+        "workers.broker.consumer:job_strategy",
     ),
     Hook(
         "celery.worker.strategy:default",
@@ -139,12 +137,6 @@ USED = (
     Hook("celery.worker.state:reserved_requests", "what the pool has to do"),
     Hook("celery.concurrency.base:BasePool.num_processes", "how many slots the pool has"),
     Hook("celery.concurrency:ALIASES.threads", "names our pool of threads"),
-    Hook(
-        "celery.concurrency.thread:ApplyResult",
-        "what a pool of threads returns of a job",
-        "(future: 'Future') -> 'None'",
-    ),
-    Hook("celery.worker.request:Request.on_success", "ends a job's place", "(self, failed__retval__runtime, **kwargs)"),
     Hook("celery.worker.components:Pool", "the step after which our duties start"),
     Hook("celery.app.amqp:Queues.select_add", "adds the canary's queue", "(self, queue, **kwargs)"),
     Hook("celery.app.amqp:Queues.consume_from", "the queues of the command line"),

@@ -1,4 +1,4 @@
-"""Consumer of a worker: it reconnects quickly, and its canary shows that it receives messages.
+"""Consumer of a worker: it reconnects quickly, hands jobs to threads, and its canary shows that it receives messages.
 
 `worker_consumer` names this class. Celery's own tries to reconnect after 2, 4, 6 … 30 s. After an outage of a minute it
 would notice half a minute late that Redis is back.
@@ -7,7 +7,9 @@ would notice half a minute late that Redis is back.
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, ClassVar
 
 import kombu
@@ -15,8 +17,11 @@ from celery import bootsteps
 from celery.worker import state
 from celery.worker.consumer import Consumer as CelerysConsumer
 from celery.worker.consumer.tasks import Tasks
+from celery.worker.strategy import default
 
+from workers.execution.waiting import Steps
 from workers.logs import ThrottledLogger
+from workers.thread_pool import TaskPool
 
 RECONNECT_SECONDS = 0.25
 """Pause between two attempts to reach Redis: a caller waits, and an attempt costs almost no CPU."""
@@ -37,6 +42,33 @@ def _never() -> bool:
     return False
 
 
+def _drop(_message: Any) -> Steps[None]:
+    """Default of the hook that runs jobs."""
+    yield from ()
+
+
+class Waker:
+    """Wakes Celery's loop out of a thread: by itself it looks once a second whether a full worker has room again."""
+
+    def __init__(self) -> None:
+        self._read, self._write = os.pipe()
+        os.set_blocking(self._read, False)
+        os.set_blocking(self._write, False)
+
+    def listen(self, hub: Any) -> None:
+        """Have this loop woken; it forgets that when its connection breaks."""
+        hub.add_reader(self._read, self._drain)
+
+    def wake(self) -> None:
+        """Wake the loop. Called in any thread."""
+        with suppress(BlockingIOError):  # full of wakes that it has not seen yet
+            os.write(self._write, b".")
+
+    def _drain(self) -> None:
+        with suppress(BlockingIOError):
+            os.read(self._read, 4_096)
+
+
 class Consumer(CelerysConsumer):  # type: ignore[misc]
     """Consumer that reports to the process."""
 
@@ -44,8 +76,13 @@ class Consumer(CelerysConsumer):  # type: ignore[misc]
     """Called when a canary arrives."""
     on_cut: ClassVar[Callable[[], None]] = _ignore
     """Called when the connection broke, which may have lost a message."""
+    on_job: ClassVar[Callable[[Any], Steps[None]]] = _drop
+    """Returns the steps of a message's job."""
     sheds: ClassVar[Callable[[], bool]] = _never
     """Returns true if this process was held up a moment ago, and takes no message: others may."""
+
+    waker: Waker | None = None
+    """Of this process's loop, once it has connected."""
 
     def ensure_connected(self, conn: Any) -> Any:
         """Connect as Celery does, but with shorter pauses."""
@@ -73,12 +110,19 @@ class Consumer(CelerysConsumer):  # type: ignore[misc]
         """Return true if it takes messages; a full worker does not (`worker_disable_prefetch`), nor one that sheds."""
         if type(self).sheds():
             return False
-        limit = getattr(self.controller, "max_concurrency", None) or self.pool.num_processes
-        return len(state.reserved_requests) < int(limit)
+        return len(state.reserved_requests) + getattr(self.pool, "under_way", 0) < self._limit()
+
+    def note_left(self, under_way: int) -> None:
+        """Take the next message at once if a call that is over, in any thread, has made room in a full worker."""
+        if under_way == self._limit() - 1 and self.waker is not None:
+            self.waker.wake()
+
+    def _limit(self) -> int:
+        return int(getattr(self.controller, "max_concurrency", None) or self.pool.num_processes)
 
 
 class Shedding(bootsteps.StartStopStep):  # type: ignore[misc]
-    """Celery step that makes each consumed channel ask `Consumer.sheds` too; Celery makes the channel anew."""
+    """Celery step that makes each consumed channel ask `Consumer.is_free` too; Celery makes the channel anew."""
 
     requires = (Tasks,)
 
@@ -86,7 +130,29 @@ class Shedding(bootsteps.StartStopStep):  # type: ignore[misc]
         """Wrap the new channel's check. Celery calls this hook after each connect."""
         quality = parent.task_consumer.channel.qos
         may_take = quality.can_consume
-        quality.can_consume = lambda: not type(parent).sheds() and may_take()
+        quality.can_consume = lambda: parent.is_free() and may_take()
+
+
+def job_strategy(task: Any, app: Any, consumer: Any) -> Callable[..., None]:
+    """Return the strategy of jobs. Our pool of threads gets the steps of each at once, any other pool a task of Celery.
+
+    Celery makes a request of the message and traces its task: time limits, signals, events and results, of which a job
+    has none, for a seventh of a worker's processor time.
+    """
+    pool = consumer.pool
+    if not isinstance(pool, TaskPool):
+        celerys: Callable[..., None] = default(task, app, consumer)
+        return celerys
+    steps_of, pool.on_left = type(consumer).on_job, consumer.note_left
+    if consumer.hub is not None:
+        consumer.waker = consumer.waker or Waker()
+        consumer.waker.listen(consumer.hub)
+
+    def handle(message: Any, *_: Any) -> None:
+        message.ack()
+        pool.carry_out(steps_of(message))
+
+    return handle
 
 
 def canary_strategy(_task: Any, _app: Any, consumer: Any) -> Callable[..., None]:

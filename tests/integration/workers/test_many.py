@@ -18,6 +18,8 @@ from workers.execution.invoker import MAX_STUCK_THREADS
 from workers.leases.lease import FENCED_EXIT
 
 MANY = 500
+ONE_AFTER_THE_OTHER = 60
+"""Calls on one slot: Celery's loop by itself looks once a second whether it is free, twice `PATIENCE` for all."""
 LIMITED = "tests.integration.toolbox.limited"
 
 pytestmark = pytest.mark.long
@@ -63,6 +65,13 @@ def test_a_worker_that_is_full_of_calls_that_hold_no_thread_leaves_the_next_to_o
 def test_a_worker_says_how_many_calls_it_runs_at_once(line: Line) -> None:
     with line.worker(RINGBACK_WORKER_CONCURRENCY="7"):
         assert [row.slots for row in line.workers()] == [7]
+
+
+def test_a_full_worker_takes_the_next_call_as_one_ends(line: Line) -> None:
+    with line.worker(RINGBACK_WORKER_CONCURRENCY="1"):
+        job_ids = [line.ask("echo", text="x") for _ in range(ONE_AFTER_THE_OTHER)]
+        eventually(lambda: all(line.job(job_id).finished_at for job_id in job_ids), "all of them to be over")
+    assert {(job.state, job.attempt) for job in map(line.job, job_ids)} == {("succeeded", 1)}
 
 
 def test_each_child_of_a_prefork_pool_runs_one(line: Line) -> None:

@@ -8,13 +8,12 @@ from math import inf
 from threading import Event, Thread, get_ident
 from threading import enumerate as enumerate_threads
 from time import monotonic, sleep
-from typing import Any
 
 import pytest
 
 from workers import thread_pool
-from workers.execution.waiting import Steps, Waiting
-from workers.thread_pool import TaskPool, carry_out
+from workers.execution.waiting import Steps, Waiting, run_to_end
+from workers.thread_pool import TaskPool
 
 AGES = 3_000.0
 PATIENCE = 10.0
@@ -23,24 +22,26 @@ whose: ContextVar[str] = ContextVar("whose")
 
 
 class Calls:
-    """Calls in a pool, and what Celery hears of them."""
+    """Calls in a pool, and how many of them are over."""
 
     def __init__(self, pool: TaskPool) -> None:
-        self.pool = pool
-        self.over: list[Any] = []
+        self.use(pool)
+        self.over = 0
+        self.wanted = 1
         self.all_over = Event()
 
+    def use(self, pool: TaskPool) -> None:
+        self.pool = pool
+        pool.on_left = self.ended
+
+    def ended(self, under_way: int) -> None:
+        self.over += 1
+        if self.over == self.wanted:
+            self.all_over.set()
+
     def begin(self, steps: Callable[[], Steps[None]], wanted: int = 1) -> None:
-        def ended(returned: Any) -> None:
-            self.over.append(returned)
-            if len(self.over) == wanted:
-                self.all_over.set()
-
-        def traced() -> Any:
-            carry_out(steps())
-            return 0, None, 0.0
-
-        self.pool.on_apply(traced, callback=ended, accept_callback=lambda *_: None)
+        self.wanted = wanted
+        self.pool.carry_out(steps())
 
 
 def eventually(condition: Callable[[], bool], what: str) -> None:
@@ -67,7 +68,7 @@ def test_thousand_calls_that_wait_hold_a_place_each_and_hardly_a_thread(
 ) -> None:
     monkeypatch.setattr(thread_pool, "MAX_THREADS", 4)
     pool = TaskPool(LIMIT)
-    calls.pool = pool
+    calls.use(pool)
     waits, begun, finished = [Waiting(AGES) for _ in range(LIMIT)], Event(), []
 
     def wait(number: int) -> Steps[None]:
@@ -79,13 +80,13 @@ def test_thousand_calls_that_wait_hold_a_place_each_and_hardly_a_thread(
     for number in range(LIMIT):
         calls.begin(lambda number=number: wait(number), LIMIT)  # type: ignore[misc]
     assert begun.wait(PATIENCE)
-    assert calls.over == [], "Celery counts all of them"
+    assert (calls.over, pool.under_way) == (0, LIMIT)
     assert len([thread for thread in enumerate_threads() if thread.name.startswith("call-steps")]) == 4
     for waiting in waits:
         waiting.over()
     assert calls.all_over.wait(PATIENCE)
     assert sorted(finished) == list(range(LIMIT))
-    assert calls.over == [thread_pool.DONE] * LIMIT
+    assert (calls.over, pool.under_way) == (LIMIT, 0)
     pool.on_stop()
 
 
@@ -173,21 +174,14 @@ def test_a_step_that_fails_ends_its_call_and_frees_its_place(
     pool.on_stop()  # which waits for all places
 
 
-def test_a_task_that_begins_no_call_ends_as_celery_says(pool: TaskPool) -> None:
-    over: list[Any] = []
-    pool.on_apply(lambda: "dropped", callback=over.append, accept_callback=lambda *_: None)
-    pool.on_stop()
-    assert over == ["dropped"]
-
-
 def test_a_pool_that_stops_waits_for_calls_that_hold_no_thread_and_begins_no_other(
     calls: Calls, pool: TaskPool
 ) -> None:
-    waiting, begun, stopped = Waiting(AGES), Event(), Event()
+    waiting, begun, stopped, ends = Waiting(AGES), Event(), Event(), list[bool]()
 
     def wait() -> Steps[None]:
         begun.set()
-        yield waiting
+        ends.append((yield waiting))
 
     calls.begin(wait)
     assert begun.wait(PATIENCE)
@@ -204,10 +198,10 @@ def test_a_pool_that_stops_waits_for_calls_that_hold_no_thread_and_begins_no_oth
     waiting.over()
     assert stopped.wait(PATIENCE)
     stopping.join(PATIENCE)
-    assert calls.over == [thread_pool.DONE], "the second was not begun"
+    assert (calls.over, ends) == (2, [True]), "the second was not begun"
 
 
-def test_in_another_pool_the_steps_are_carried_out_to_the_end_where_they_begin() -> None:
+def test_elsewhere_the_steps_are_carried_out_to_the_end_where_they_begin() -> None:
     threads: list[int] = []
 
     def steps() -> Steps[None]:
@@ -215,5 +209,5 @@ def test_in_another_pool_the_steps_are_carried_out_to_the_end_where_they_begin()
         assert not (yield Waiting(0.001))
         threads.append(get_ident())
 
-    carry_out(steps())
+    run_to_end(steps())
     assert threads == [get_ident()] * 2
