@@ -21,26 +21,19 @@ class TokenBucket:
 
     def takes(self, now: float, amount: float = 1.0) -> bool:
         """Take so much and return True, or return False if there is less; then none is taken."""
-        if not self.holds(amount, now):
+        taken = self._taken - (now - self._at) * self.rate
+        taken = taken + amount if taken > 0.0 else amount
+        if taken > self.burst:
             return False
-        self._taken += amount
+        self._taken, self._at = taken, now
         return True
 
-    def holds(self, amount: float, now: float) -> bool:
-        """Return whether there is so much to take; `take` takes it."""
-        self._give_back(now)
-        return self._taken + amount <= self.burst
-
-    def take(self, amount: float) -> None:
-        """Take what the bucket holds."""
-        self._taken += amount
+    def put_back(self, amount: float) -> None:
+        """Put back what was just taken."""
+        self._taken -= amount
 
     def overdraw(self, amount: float, now: float) -> float:
         """Take so much in any case; return the seconds to wait before more may be taken, 0.0 while the burst lasts."""
-        self._give_back(now)
-        self._taken += amount
-        return max(0.0, self._taken - self.burst) / self.rate
-
-    def _give_back(self, now: float) -> None:
-        self._taken = max(0.0, self._taken - (now - self._at) * self.rate)
+        self._taken = max(0.0, self._taken - (now - self._at) * self.rate) + amount
         self._at = now
+        return max(0.0, self._taken - self.burst) / self.rate

@@ -44,11 +44,15 @@ class RateLimiter:
     def takes(self, audio_bytes: int, now: float, chars: int = 0) -> bool:
         """Count one frame and return True if the client is within its limits; else return False, and count none."""
         audio = audio_bytes / self._bytes_per_second
-        if not (self._audio.holds(audio, now) and self._frames.holds(1.0, now) and self._text.holds(chars, now)):
+        if not self._audio.takes(now, audio):
             return False
-        self._audio.take(audio)
-        self._frames.take(1.0)
-        self._text.take(chars)
+        if not self._frames.takes(now):
+            self._audio.put_back(audio)
+            return False
+        if not self._text.takes(now, chars):
+            self._audio.put_back(audio)
+            self._frames.put_back(1.0)
+            return False
         self._throttled_since = None
         return True
 

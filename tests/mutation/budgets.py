@@ -87,5 +87,6 @@ BUDGET_GUARDS = [
         "return 0.0",
     ),
     gone("rate limit: a client is not slowed down for ever", T_RATES, RATES, "> self._throttled_seconds", "> 10**9"),
+    gone("rate limit: what does not pass is not counted", T_RATES, RATES, "self._frames.put_back(1.0)", "pass"),
     gone("semaphore: its queue is bounded", T_TURNS, SEMAPHORE, "raise Overloaded", "pass"),
 ]

@@ -61,6 +61,16 @@ def test_a_frame_that_passes_counts_as_every_frame(frame: float) -> None:
     assert isinstance(passing.took(size, now, 10), float), "what did not pass was not counted yet"
 
 
+@pytest.mark.parametrize(("audio_bytes", "frames", "chars"), [(31 * SECOND_OF_PCM, 0, 0), (0, 20, 0), (0, 0, 2**23)])
+def test_a_frame_that_does_not_pass_counts_in_no_way(audio_bytes: int, frames: int, chars: int) -> None:
+    passing, pace = RateLimiter(SLOW), RateLimiter(SLOW)
+    for each in (passing, pace):
+        assert {each.took(0, 0.0) for _ in range(frames)} <= {0.0}
+        each.took(SECOND_OF_PCM, 0.0, chars)
+    assert not passing.takes(audio_bytes, 0.0, 10)
+    assert vars_of(passing) == vars_of(pace)
+
+
 def vars_of(pace: RateLimiter) -> list[object]:
     return [pace._audio, pace._frames, pace._text, pace._throttled_since]
 
