@@ -24,15 +24,18 @@ class BoundedReads(asyncio.BufferedProtocol):
 
     def __init__(self, protocol: Any) -> None:
         self._room = protocol.get_buffer
-        self._size = READ_BYTES - FREE_BYTES
-        """Of the whole buffer, of which picows shows the free part."""
+        self._size, self._free = READ_BYTES - FREE_BYTES, FREE_BYTES + 1
+        """Of the whole buffer, of which picows shows the free part; and what of it must stay free."""
         for name in ("buffer_updated", "connection_lost", "eof_received", "pause_writing", "resume_writing"):
             setattr(self, name, getattr(protocol, name))
 
     def get_buffer(self, sizehint: int) -> memoryview:
         """Return room for the next read: nearly all of it if a frame fills the buffer, so that picows doubles that."""
         room: memoryview = self._room(sizehint)
-        while len(room) > self._size:
+        size = len(room)
+        while size > self._size:
             self._size *= 2
-        free = max(FREE_BYTES, self._size // FREE_SHARE) + 1
-        return room[:-free] if len(room) > free else room[:-1]  # never to the end: a doubled buffer is known by that
+            self._free = max(FREE_BYTES, self._size // FREE_SHARE) + 1
+        return (
+            room[: -self._free] if size > self._free else room[:-1]
+        )  # never to the end: a doubled buffer is known by that

@@ -15,6 +15,7 @@ from picows.common import WSUpgradeResponse
 from picows.picows import WSProtocol  # type: ignore[attr-defined]
 
 from gateway.bounded_reads import READ_BYTES, BoundedReads
+from gateway.close_codes import RATE_LIMITED
 from gateway.server.uvicorn_protocols import WireSocket
 
 HEAD_BYTES = 14
@@ -29,8 +30,8 @@ _log = logging.LoggerAdapter(logging.getLogger("picows.server"))
 _log.logger.setLevel(logging.WARNING)  # At INFO it logs each connection.
 
 
-class PicowsSocket(WireSocket):
-    """Protocol of one client. picows reads its frames from the moment when it is accepted."""
+class PicowsSocket(WireSocket, WSListener):
+    """Protocol of one client. picows reads its frames from the moment when it is accepted, and calls back."""
 
     def start_keepalive(self) -> None:
         """Hand the connection to picows: uvicorn calls this once it has answered the upgrade."""
@@ -39,7 +40,7 @@ class PicowsSocket(WireSocket):
             host_port=None,
             ws_path=None,
             is_client_side=False,
-            ws_listener_factory=lambda _request: WSUpgradeResponseWithListener(_Answered(), _Frames(self)),
+            ws_listener_factory=lambda _request: WSUpgradeResponseWithListener(_Answered(), self),
             logger=_log,
             disconnect_on_exception=True,
             websocket_handshake_timeout=None,
@@ -64,42 +65,31 @@ class PicowsSocket(WireSocket):
         frame = bytearray(HEAD_BYTES) + text.encode()
         self._line.send_reuse_external_bytearray(WSMsgType.TEXT, frame, HEAD_BYTES)
 
-    def take_whole(self, frame: WSFrame) -> bool:
-        """Take a text frame that is whole; return False for every other one, and where none may come."""
-        if not frame.fin or frame.rsv1 or frame.rsv2 or frame.rsv3 or self._fragments or not self.is_open:
-            return False
+    # — what picows calls, beside `pause_writing` and `resume_writing` —
+
+    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
+        """Take a text frame that is whole; leave every other one to uvicorn, and each where none may come."""
+        is_whole = frame.msg_type == WSMsgType.TEXT and frame.fin and not (frame.rsv1 or frame.rsv2 or frame.rsv3)
+        if not is_whole or self._fragments or not self.is_open:
+            return self.data_received(_as_it_came(frame))
         try:
             text = frame.get_payload_as_utf8_text()
         except UnicodeDecodeError:
-            return False
-        if self._takes(is_idle=not text) and not self._has_passed(text):
-            self.curr_msg_data_type, self.frames = "text", [text.encode()]
-            super().send_receive_event_to_app()
-        return True
-
-
-class _Frames(WSListener):
-    """What picows calls."""
-
-    def __init__(self, socket: PicowsSocket) -> None:
-        self._socket = socket
-
-    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
-        if frame.msg_type != WSMsgType.TEXT or not self._socket.take_whole(frame):
-            self._socket.data_received(_as_it_came(frame))
+            return self.data_received(_as_it_came(frame))
+        now = self.loop.time()
+        if not self._frames.takes(now) or not (text or self._idle_frames.takes(now)):
+            return self._give_up(RATE_LIMITED, "too_fast")
+        if self.passes is not None and self.queue.empty() and self.passes(text):
+            return None
+        self.curr_msg_data_type, self.frames = "text", [text.encode()]
+        return super().send_receive_event_to_app()
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:
         sent: Any = transport.close_handshake and transport.close_handshake.sent
         if sent is not None:  # picows has found a fault of the protocol
             end: Any = {"type": "websocket.disconnect", "code": int(sent.code), "reason": sent.reason}
-            self._socket.queue.put_nowait(end)
-        self._socket.connection_lost(None)
-
-    def pause_writing(self) -> None:
-        self._socket.pause_writing()
-
-    def resume_writing(self) -> None:
-        self._socket.resume_writing()
+            self.queue.put_nowait(end)
+        self.connection_lost(None)
 
 
 def _as_it_came(frame: WSFrame) -> bytes:

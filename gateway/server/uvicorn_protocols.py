@@ -237,7 +237,8 @@ class WireSocket(WebSocketsSansIOProtocol):
 
     @property
     def is_free(self) -> bool:
-        return self.writable.is_set() and self.is_open
+        is_writable = self.writable.is_set() and self.conn.state is State.OPEN
+        return is_writable and not (self._is_given_up or self.transport.is_closing())
 
     def write(self, text: str) -> None:
         self.conn.send_text(text.encode())
