@@ -16,7 +16,7 @@ gateway does not start. Without a type, none reaches the model. (Realtime API, c
 
 from __future__ import annotations
 
-from gateway.protocol.client_decoder import ClientFrame, read, read_audio
+from gateway.protocol.client_decoder import ClientFrame, read, read_audio, write_audio
 from gateway.protocol.client_events import (
     MAX_EVENT_ID_CHARS,
     OUR_MARK,
@@ -61,4 +61,5 @@ __all__ = [
     "of_earlier",
     "read",
     "read_audio",
+    "write_audio",
 ]

@@ -49,10 +49,14 @@ NO_FUNCTIONS = ("mcp", "web_search", "file_search")
 APPEND = "input_audio_buffer.append"
 HEAD_CHARS = 128
 """The type stands near the front of a frame; where it does not, the frame takes the longer way."""
+PLAIN_HEAD = f'{{"type":"{APPEND}","audio":"'
+"""How audio begins that its client has not named."""
+PLAIN_CHARS = len(PLAIN_HEAD) + len('"}')
 PLACING = "assistant"
 """A client that may create messages of this role may also place an item (`previous_item_id`)."""
 
 _decode = msgspec.json.Decoder(Known).decode
+_encode = msgspec.json.Encoder().encode
 _decode_any = msgspec.json.Decoder().decode
 
 
@@ -94,16 +98,27 @@ class FrameRefused(GatewayError):
 
 def read_audio(frame: str, allowed: ClientPolicy = BROWSER) -> AppendAudio | None:
     """Decode a frame of the client's audio, by the rules of `read`. None: it is another frame, or `read` refuses it."""
-    may_pass = APPEND in frame[:HEAD_CHARS] and APPEND in allowed.events and len(frame) <= MAX_PLAIN_CHARS
+    may_pass = frame.find(APPEND, 0, HEAD_CHARS) >= 0 and APPEND in allowed.events and len(frame) <= MAX_PLAIN_CHARS
     if not may_pass:
         return None
     try:
         known = _decode(frame)
     except DECODE_ERRORS:
         return None
-    if not isinstance(known, AppendAudio) or holds_nul(frame):
+    if type(known) is not AppendAudio or ("\\" in frame and holds_nul(frame)):
         return None
     return None if isinstance(known.event_id, str) and known.event_id.startswith(OURS) else known
+
+
+def write_audio(append: AppendAudio, frame: str) -> str:
+    """Return audio that the gateway has named as it goes to the model: written anew from what `read_audio` has decoded.
+
+    A frame that begins so and is no longer has room for its type and this audio alone, without padding. It is what
+    would be written, but for the name. Most clients send no other.
+    """
+    if len(frame) == PLAIN_CHARS + len(append.audio) // 3 * 4 and frame.startswith(PLAIN_HEAD):
+        return f'{frame[:-1]},"event_id":"{append.event_id}"}}'
+    return _encode(append).decode()
 
 
 def read(frame: str | bytes, allowed: ClientPolicy = BROWSER) -> ClientFrame | Rejection:

@@ -16,7 +16,7 @@ from typing import TypeAlias
 from gateway import protocol
 from gateway.conversation.actions import Event
 from gateway.conversation.client_session import merged
-from gateway.session.client_connection import ClientConnection, as_text
+from gateway.session.client_connection import ClientConnection
 from gateway.session.context import SessionEnded, SessionState
 from gateway.session.rate_limit import RateExceeded, RateLimiter
 from gateway.small_event import SmallEvent
@@ -96,17 +96,17 @@ class ClientReader:
     def _pass_audio(self, text: str) -> bool:
         """Pass audio on at once, decoded and written anew; return False if the frame is not audio, or has to wait."""
         link = self._session.link
-        if link is None or not (self.is_open.is_set() and link.upstream.is_free):
+        if link is None or not (link.upstream.is_free and self.is_open.is_set()):
             return False
         append = protocol.read_audio(text, self._policy)
         if append is None:
             return False
         now, audio_bytes = time.monotonic(), len(append.audio)
-        if not self._limiter.takes(audio_bytes, now, max(0, len(text) - _in_base64(audio_bytes))):
+        if not self._limiter.takes(audio_bytes, now, len(text) - _in_base64(audio_bytes)):
             return False
         if self._recording is not None:
             self._recording.caller_said(append.audio, now)
-        written = as_text(link.conversation.audio_appended(append, now))
+        written = protocol.write_audio(link.conversation.audio_appended(append, now), text)
         TO_MODEL.frames += 1
         TO_MODEL.bytes += len(written)
         link.upstream.write(written)

@@ -15,6 +15,7 @@ T_REFUSALS, T_EVENTS = (
     "tests/unit/gateway/protocol/test_rejections.py",
     "tests/unit/gateway/upstream/test_realtime_events.py",
 )
+T_AUDIO = "tests/unit/gateway/protocol/test_client_audio.py"
 T_FUZZ = "tests/unit/gateway/protocol/test_fuzz.py"
 
 WHAT_CLIENTS_SAY = [
@@ -39,6 +40,20 @@ WHAT_CLIENTS_SAY = [
         READING,
         "allowed.brings_tools if isinstance(item, FunctionCallOutput)",
         "True if isinstance(item, FunctionCallOutput)",
+    ),
+    gone(
+        "a client's audio passes as it came only where nothing stands beside it",
+        T_AUDIO,
+        READING,
+        "len(frame) == PLAIN_CHARS + len(append.audio) // 3 * 4",
+        "True",
+    ),
+    gone(
+        "a client's audio passes as it came only where it is written as the gateway writes it",
+        T_AUDIO,
+        READING,
+        " and frame.startswith(PLAIN_HEAD)",
+        "",
     ),
     gone("a client's ids are not the server's", T_REFUSALS, READING, "item.id.startswith(SERVER_ITEMS)", "False"),
     gone("a client's word is not the gateway's", T_REFUSALS, READING, "if OUR_MARK in", "if False and OUR_MARK in"),
