@@ -228,6 +228,8 @@ def _parts(content: list[Any]) -> list[dict[str, Any]]:
 
 def _storable(text: str) -> str:
     """Postgres keeps no NUL, and no half of a surrogate pair."""
+    if text.isascii() and text.isprintable() and len(text) <= MAX_TEXT_CHARS:
+        return text  # as most pieces of what is said
     return text[:MAX_TEXT_CHARS].replace("\x00", "").encode("utf-8", "replace").decode("utf-8")
 
 

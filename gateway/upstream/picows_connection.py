@@ -52,6 +52,8 @@ class PicowsUpstream(WSListener):
         self._quirks = quirks
         self._transport: WSTransport | None = None
         self._is_wanted = True
+        self.is_free = True
+        """Kept where it changes: it is asked fifty times a second."""
         self._end: tuple[int, str] | None = None
         """Close code and reason, once no frame will come any more."""
         self._is_gone = SmallEvent()
@@ -105,10 +107,6 @@ class PicowsUpstream(WSListener):
         if listener is None:
             raise UpstreamRefused("ConnectionClosed")
         return upstream
-
-    @property
-    def is_free(self) -> bool:
-        return self._end is None and self._drained.is_set()
 
     async def receive(self, passes: Passes = takes_none) -> str:
         while True:
@@ -185,9 +183,11 @@ class PicowsUpstream(WSListener):
         self._is_gone.set()
 
     def pause_writing(self) -> None:
+        self.is_free = False
         self._drained.clear()
 
     def resume_writing(self) -> None:
+        self.is_free = self._end is None
         self._drained.set()
 
     # — inside —
@@ -243,6 +243,7 @@ class PicowsUpstream(WSListener):
 
     def _ends(self, code: int, reason: str) -> None:
         self._end = self._end or (code, reason)
+        self.is_free = False
         self._drained.set()
         self._wake()
 

@@ -80,7 +80,7 @@ class ClientRequests:
         if not isinstance(append.event_id, str):
             append.event_id = self.new_id("client")
         self.scheduler.user_appended(now)
-        self.resend_buffer.said(append)
+        self.resend_buffer.appended(append)
         return append
 
     def _note_user(self, kind: str, event: Event, now: float) -> None:

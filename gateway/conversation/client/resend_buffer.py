@@ -52,15 +52,26 @@ class ResendBuffer:
     _turn_ends: int | None = None
     """How many of the events belong to the turn that the server is about to commit."""
 
-    def said(self, event: Event | AppendAudio) -> None:
+    def said(self, event: Event) -> None:
         """Keep a client's event that goes out."""
-        kind = _kind(event)
+        kind = event["type"]
         if kind == APPEND_AUDIO:
-            self._keep_audio(event)
+            self.appended(event)
         elif kind in RESENT_UNTIL:
             self._keep(event)
         elif kind == CLEAR_AUDIO:
             self._drop_audio(len(self._sent))
+
+    def appended(self, append: Event | AppendAudio) -> None:
+        """Keep audio that goes out, and give up the oldest beyond the bound."""
+        weight = _weight(append)
+        if not weight:
+            return
+        self._sent.append(append)
+        self._chars += weight
+        bound = MAX_SPEECH_CHARS if self._speaking or not self.detects_turns else MAX_SILENCE_CHARS
+        while self._chars > bound:
+            self._drop(0 if type(self._sent[0]) is AppendAudio else self._oldest_audio())
 
     def heard(self, event: ModelEvent) -> None:
         """Drop what the server's event confirms."""
@@ -87,20 +98,10 @@ class ResendBuffer:
         """Return the events to send again, in order."""
         return [sent if isinstance(sent, dict) else msgspec.to_builtins(sent) for sent in self._sent]
 
-    def _keep_audio(self, append: Event | AppendAudio) -> None:
-        if _length(append):
-            self._sent.append(append)
-            self._chars += _weight(append)
-        bound = MAX_SPEECH_CHARS if self._speaking or not self.detects_turns else MAX_SILENCE_CHARS
-        while self._chars > bound:
-            self._drop(self._oldest_audio())
-
     def _oldest_audio(self) -> int:
-        if not isinstance(self._sent[0], dict):  # as nearly always
-            return 0
         return next(at for at, sent in enumerate(self._sent) if _kind(sent) == APPEND_AUDIO)
 
-    def _keep(self, event: Event | AppendAudio) -> None:
+    def _keep(self, event: Event) -> None:
         self._sent.append(event)
         if len(self._sent) > MAX_TYPED:
             typed = [at for at, sent in enumerate(self._sent) if _kind(sent) != APPEND_AUDIO]
@@ -157,10 +158,7 @@ def _event_id(sent: Event | AppendAudio) -> object:
     return sent.get("event_id") if isinstance(sent, dict) else sent.event_id
 
 
-def _length(append: Event | AppendAudio) -> int:
-    """Return how many characters of base64 an append holds."""
-    return len(append["audio"]) if isinstance(append, dict) else (len(append.audio) + 2) // 3 * 4
-
-
 def _weight(sent: Event | AppendAudio) -> int:
-    return max(LEAST_CHARS, _length(sent)) if _kind(sent) == APPEND_AUDIO else 0
+    """Return what an event counts for, in characters of base64: nothing if it brings no audio."""
+    chars = len(sent.get("audio", "")) if isinstance(sent, dict) else (len(sent.audio) + 2) // 3 * 4
+    return chars if chars >= LEAST_CHARS or not chars else LEAST_CHARS

@@ -297,8 +297,9 @@ class ResponseScheduler:
             self.user = users.advance(self.user, users.CameToEnd(now + users.CLIENT_ASKS_SECONDS, False))
 
     def user_appended(self, now: float) -> None:
-        """Note that the client appended audio."""
-        self.user = users.advance(self.user, users.Appended(now, is_held=not self.detects_turns))
+        """Note that the client appended audio. Mostly it changes nothing, fifty times a second."""
+        if not self.detects_turns or type(self.user) is not Silent:
+            self.user = users.advance(self.user, users.Appended(now, is_held=not self.detects_turns))
 
     def user_muted(self) -> None:
         """Note that appended audio was thrown away, or turn detection went off."""

@@ -110,8 +110,8 @@ def _hold(user: User, event: Appended) -> User:
 
 
 def _keep_on(user: Speaking | Holding, event: Appended) -> User:
-    """The same: the line is alive."""
-    return replace(user, heard=event.at)
+    """The same: the line is alive. That is noted once a second, as a frozen record for each frame would cost."""
+    return replace(user, heard=event.at) if event.at - user.heard >= 1.0 else user
 
 
 def _mute(_user: User, _event: Cleared) -> User:

@@ -48,7 +48,7 @@ def passed(name: str, chars: int = 1_000) -> AppendAudio:
 
 def said(buffer: ResendBuffer, *events: Event | AppendAudio) -> list[str]:
     for event in events:
-        buffer.said(event)
+        buffer.said(event) if isinstance(event, dict) else buffer.appended(event)
     return [event.get("event_id", event["type"].rpartition(".")[2]) for event in buffer.again()]
 
 
@@ -72,7 +72,7 @@ def test_audio_is_kept_until_the_turn_is_committed_and_what_follows_stays() -> N
 
 def test_audio_that_passed_is_said_again_as_the_client_said_it() -> None:
     buffer = ResendBuffer()
-    buffer.said(passed("mine", 8))
+    buffer.appended(passed("mine", 8))
     assert buffer.again() == [audio("mine", 8)]
 
 
@@ -149,7 +149,7 @@ def appended(event: Event) -> AppendAudio:
 def test_audio_is_sent_again_byte_for_byte(size: int) -> None:
     buffer = ResendBuffer(detects_turns=False)
     event = {**audio("word", 0), "audio": b64encode(randbytes(size)).decode()}
-    buffer.said(appended(event))
+    buffer.appended(appended(event))
     assert buffer.again() == [event]
     buffer.heard(meant(COMMITTED))
     assert buffer == ResendBuffer(detects_turns=False), "its weight is taken off as it was put on"
@@ -161,7 +161,7 @@ def test_half_a_second_of_silence_costs_little_more_than_its_samples() -> None:
     try:
         for number in range(200):
             silence = b64encode(bytes(960)).decode()  # 20 ms
-            buffer.said(appended({**audio(f"ringback-{number}", 0), "audio": silence}))
+            buffer.appended(appended({**audio(f"ringback-{number}", 0), "audio": silence}))
         kept, _ = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()

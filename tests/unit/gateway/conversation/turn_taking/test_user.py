@@ -69,6 +69,12 @@ def test_the_table_has_every_pair() -> None:
     assert set(TRANSITIONS) == pairs
 
 
+def test_that_the_line_is_alive_is_noted_once_a_second() -> None:
+    user = Speaking(0.0, 0.0)
+    assert advance(user, Appended(0.98, is_held=False)) is user
+    assert advance(user, Appended(1.0, is_held=False)) == Speaking(0.0, 1.0)
+
+
 def test_whoever_speaks_on_is_not_talked_over_while_audio_comes() -> None:
     user: User = Speaking(0.0, 0.0)
     for second in range(1, 120):
