@@ -18,6 +18,7 @@ from fastapi import APIRouter, Depends, Request, Response, WebSocket
 from starlette.websockets import WebSocketDisconnect
 
 from gateway.api import NO_UPGRADE, TWILIO_STREAM_AT, TWILIO_VOICE_AT
+from gateway.api.after_route import run_after_route
 from gateway.api.dependencies import TheGateway
 from gateway.api.error_handlers import answer_to
 from gateway.bounded_semaphore import Overloaded
@@ -101,7 +102,8 @@ async def media(socket: WebSocket, gateway: TheGateway) -> None:
         metrics.REFUSALS.inc("unavailable")
         return await socket.send_denial_response(answer_to(Unavailable(TOO_MANY), writes=False))
     if begun is not None:
-        await gateway.admission.run(*begun, None)
+        stream, state = begun
+        run_after_route(socket, lambda _: gateway.admission.run(stream, state, None))
     return None
 
 

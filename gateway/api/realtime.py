@@ -11,6 +11,7 @@ from fastapi import APIRouter, Depends, Request, WebSocket
 from starlette.requests import HTTPConnection
 
 from gateway.api import NO_UPGRADE, SOCKETS_AT
+from gateway.api.after_route import run_after_route
 from gateway.api.dependencies import Gateway, TheGateway, authenticated
 from gateway.api.error_handlers import answer_to
 from gateway.auth import resume_tokens, tokens
@@ -104,7 +105,8 @@ async def realtime(socket: WebSocket, gateway: TheGateway) -> None:
     if not await gateway.authenticator.is_still_good(principal):
         start.handle.terminate("revoked")
         await gateway.authenticator.forget(start.session_id)
-    await gateway.admission.run(ClientConnection(socket), start, SUBPROTOCOL if SUBPROTOCOL in offered else None)
+    subprotocol, run = SUBPROTOCOL if SUBPROTOCOL in offered else None, gateway.admission.run
+    run_after_route(socket, lambda its_own: run(ClientConnection(its_own), start, subprotocol))
     return None
 
 

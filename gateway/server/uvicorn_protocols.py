@@ -33,6 +33,7 @@ from gateway.server.request_limits import (
     complaint,
 )
 from gateway.session.client_connection import WIRE, Passes
+from gateway.small_event import SmallEvent, SmallQueue
 from gateway.token_bucket import TokenBucket
 
 HEAD_SECONDS = 5.0
@@ -189,6 +190,8 @@ class WireSocket(WebSocketsSansIOProtocol):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.queue, self.writable = SmallQueue(), SmallEvent()
+        self.writable.set()
         self._frames = TokenBucket(FRAMES_PER_SECOND, FRAMES_BURST)
         self._idle_frames = TokenBucket(IDLE_FRAMES_PER_SECOND, IDLE_FRAMES_BURST)
         self._fragments = 0
@@ -205,8 +208,10 @@ class WireSocket(WebSocketsSansIOProtocol):
             extensions[WIRE] = self
 
     def start_keepalive(self) -> None:
-        """Count it as accepted: uvicorn calls this once the upgrade is complete."""
+        """Count it as accepted, and forget the handshake: uvicorn calls this once the upgrade is complete."""
         self.at_the_door.discard(self)
+        del self.request, self.response
+        self.scope["headers"] = []
         super().start_keepalive()
 
     def connection_lost(self, exc: Exception | None) -> None:

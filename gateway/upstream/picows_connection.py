@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
@@ -57,7 +56,7 @@ class PicowsUpstream(WSListener):
         self._end: tuple[int, str] | None = None
         """Close code and reason, once no frame will come any more."""
         self._is_gone = SmallEvent()
-        self._frames: deque[str] = deque()
+        self._frames: list[str] = []
         self._held_chars = 0
         self._is_paused = False
         self._pieces: list[bytes] = []
@@ -211,7 +210,7 @@ class PicowsUpstream(WSListener):
         self._wake()
 
     def _pop(self) -> str:
-        frame = self._frames.popleft()
+        frame = self._frames.pop(0)
         self._held_chars -= len(frame)
         if self._is_paused and self._held_chars < HELD_CHARS // 2:
             self._is_paused = False
