@@ -21,9 +21,10 @@ from celery.concurrency import thread
 
 from workers.execution.waiting import Steps, Waiting
 
-MAX_THREADS = 500
-"""Most threads of a pool. One is started if no other is free, and is kept. Few are ever busy, as a step takes
-milliseconds: this many bear tools whose validators or results block.
+MAX_THREADS = 100
+"""Most threads of a pool. One is started if no other is free, and is kept. A step takes milliseconds, so this many bear
+some tools whose validators block. If thousands of calls end at once, each of them asks for the interpreter before the
+thread that renews the lease.
 """
 
 _TaskPool: Any = thread.TaskPool  # Celery is not typed
