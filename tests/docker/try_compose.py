@@ -61,11 +61,19 @@ def inspected(container: str) -> dict[str, Any]:
 def until(what: str, holds: Callable[[], bool]) -> float:
     """Seconds until it held."""
     began = time.monotonic()
-    while not holds():
+    while not _answered(holds):
         if time.monotonic() - began > SETTLED_SECONDS:
             raise Failed(f"not within {SETTLED_SECONDS:.0f} s: {what}")
         time.sleep(0.25)
     return time.monotonic() - began
+
+
+def _answered(holds: Callable[[], bool]) -> bool:
+    """Whether it holds; a gateway that does not answer yet, as on a machine that is busy, says nothing of that."""
+    try:
+        return holds()
+    except httpx.TransportError:
+        return False
 
 
 def healthy() -> bool:
