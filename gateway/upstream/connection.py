@@ -175,9 +175,11 @@ class WebSocketUpstream:
         except InvalidStatus as problem:
             status = problem.response.status_code
             raise UpstreamRefused(f"HTTP {status}", status) from None
+        except OSError as problem:  # a time-out too; an untrusted certificate is a ValueError as well
+            raise UpstreamRefused(type(problem).__name__) from None
         except (ImportError, InvalidProxy, ValueError) as problem:  # the settings have checked the target's own URL
             raise UpstreamRefused(str(ProxyUnusable(os.environ, problem))) from None
-        except (OSError, TimeoutError, InvalidHandshake, ConnectionClosed) as problem:
+        except (InvalidHandshake, ConnectionClosed) as problem:
             raise UpstreamRefused(type(problem).__name__) from None
         return cls(connection)
 

@@ -93,5 +93,6 @@ def store_on(database: str) -> Store:
 
 
 class _Unpooled(ConnectionPool):
-    async def _give_back(self, connection: AsyncConnection) -> None:
+    async def give_back(self, connection: AsyncConnection) -> None:
         await connection.close()
+        await super().give_back(connection)
