@@ -111,8 +111,12 @@ def _run(arguments: Sequence[object], headers: Mapping[str, object]) -> Steps[No
     ringback_logs.bind(job=job_id)
     try:
         yield from run_job(process.runtime(), job_id, headers)
-    except Exception:
+    except GeneratorExit:
+        raise
+    except BaseException as problem:
         logger.exception("run failed (job %s) by a fault of this worker; its lease or deadline ends it", job_id)
+        if not isinstance(problem, Exception):
+            raise
 
 
 class Duties(bootsteps.StartStopStep):  # type: ignore[misc]

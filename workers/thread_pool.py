@@ -61,8 +61,10 @@ class Place:
             if waiting is None:
                 self._pool.leave()
             else:
-                self._pool.deadlines.add(waiting)
-                waiting.add_done_callback(self._go_on)
+                try:
+                    self._pool.deadlines.add(waiting)
+                finally:  # a clock that cannot start loses no call
+                    waiting.add_done_callback(self._go_on)
 
     def _go_on(self, waiting: Any) -> None:
         self._pool.executor.submit(self._step, partial(self._steps.send, waiting.result()))
@@ -92,8 +94,9 @@ class Deadlines:
         with self._change:
             self._ends[waiting] = end
             if self._thread is None:
-                self._thread = Thread(target=self._tell_late, name="deadlines", daemon=True)
-                self._thread.start()
+                clock = Thread(target=self._tell_late, name="deadlines", daemon=True)
+                clock.start()  # if the system has no thread for it, the next call tries again
+                self._thread = clock
             if end < self.next_look:
                 self._change.notify()
         waiting.add_done_callback(self._forget)

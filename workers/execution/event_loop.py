@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from inspect import isawaitable
 from threading import Lock, Thread
+from time import monotonic
 from typing import Any
 
 from workers.execution.retry_policy import CallCancelled, DeadlineExceeded
@@ -40,7 +41,7 @@ class Run:
         self.task: asyncio.Task[Any] | None = None
         """Set once it has begun."""
 
-    def begin(self, coroutine: Awaitable[Any], seconds: float) -> None:
+    def begin(self, coroutine: Awaitable[Any], end: float) -> None:
         """Begin, on the loop and in the caller's context. `run_coroutine_threadsafe` would add a future and its
         callbacks, which cost as much as all else here.
 
@@ -50,7 +51,7 @@ class Run:
             _close(coroutine)
             self.ended.over()
             return
-        self.task = asyncio.get_running_loop().create_task(_within(coroutine, seconds))
+        self.task = asyncio.get_running_loop().create_task(_within(coroutine, end - monotonic()))
         self.task.add_done_callback(self._end)
 
     def cancel(self) -> None:
@@ -93,10 +94,10 @@ class ToolLoop:
             DeadlineExceeded: it was cancelled after `seconds`.
             CallCancelled: it was cancelled on request.
         """
-        run, loop = Run(seconds), self._started()
+        run, loop, end = Run(seconds), self._started(), monotonic() + seconds
         cancellation.on_cancel(run.woken.over)
         try:
-            loop.call_soon_threadsafe(run.begin, coroutine, seconds)
+            loop.call_soon_threadsafe(run.begin, coroutine, end)
         except RuntimeError:  # a tool has closed the loop, and this process ends: the call is handed back
             _close(coroutine)
             yield run.woken
@@ -191,6 +192,7 @@ async def _within(coroutine: Awaitable[Any], seconds: float) -> Any:
         if limit.expired():
             raise DeadlineExceeded from None
         raise
-    except (SystemExit, KeyboardInterrupt) as problem:
-        # Either would end the loop, and every other tool with it.
+    except (Exception, asyncio.CancelledError, GeneratorExit):
+        raise
+    except BaseException as problem:  # SystemExit would end the loop, and every other tool with it
         raise RuntimeError(f"the tool raised {type(problem).__name__}") from problem

@@ -127,7 +127,11 @@ class ToolInvoker:
 def _settle(outcome: Future[Any], function: Callable[[], Any]) -> None:
     try:
         outcome.set_result(function())
-    except Exception as problem:
-        outcome.set_exception(problem)
-    except BaseException as problem:  # sys.exit() in a tool ends the call, not the worker
-        outcome.set_exception(RuntimeError(f"the tool raised {type(problem).__name__}"))
+    except BaseException as problem:
+        if isinstance(problem, Exception) and not isinstance(problem, StopIteration):
+            outcome.set_exception(problem)
+            return
+        # sys.exit() in a tool ends the call, not the worker; a StopIteration would pass for the end of the call's steps
+        told = RuntimeError(f"the tool raised {type(problem).__name__}")
+        told.__cause__ = problem
+        outcome.set_exception(told)

@@ -71,6 +71,9 @@ def run_job(runtime: WorkerRuntime, job_id: UUID, headers: Mapping[str, object] 
     job = None if runtime.is_leaving.is_set() else claim(runtime, job_id)
     if job is None:
         return
+    if runtime.is_leaving.is_set():  # meanwhile: the hand-back may not have seen this claim
+        give_up(runtime, job.id, job.token)
+        return
     if job.answer is not None:
         state = record_outcome(runtime, job, job.answer)
         logger.info("job %s tool=%s not run, %s: %s", job.id, job.tool, job.answer.code, state)

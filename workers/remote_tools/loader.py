@@ -157,9 +157,10 @@ def _wanted_tools(server: McpServer, table: McpTable, offered: list[ListedTool])
             raise ConfigurationError(f"{server.where} tools: the server has no tool {remote}; it has {known}")
         one, name = by_name[remote], name_of(remote, table.prefix, own)
         try:
-            if (first := taken.setdefault(name, remote)) != remote:
+            if (first := taken.get(name, remote)) != remote:
                 raise SchemaRefused(f"{first} is called {name}, too; give one of them a name in this file")
             schema = _schema_of(one, name)
+            taken[name] = remote
         except SchemaRefused as problem:
             left_out.append(f"{remote}: {problem}")
             continue

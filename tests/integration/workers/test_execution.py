@@ -19,6 +19,7 @@ from ringback.sweeper import Sweeping
 from ringback.tables import DEFAULT_TENANT, sessions
 from tests.integration.toolbox.line import PATIENCE, Line, eventually
 from tests.integration.toolbox.runtimes import errands_runtime, run_job
+from workers.execution import runner
 from workers.execution.claim import claim
 from workers.execution.retry_policy import Retry
 from workers.execution.runner import _call, may_begin, record_outcome
@@ -264,6 +265,19 @@ def test_a_retry_whose_reply_was_lost_is_known_as_written(line: Line, runtime: W
     assert line.run(statements.retry(job.id, job.token, verdict.error, verdict.backoff)) == 1
     assert record_outcome(runtime, job, verdict) == "pending"
     assert (line.job(job.id).state, runtime.running.fenced) == ("pending", 0)
+
+
+def test_a_call_that_is_claimed_as_the_worker_leaves_is_given_back_and_not_begun(
+    line: Line, runtime: WorkerRuntime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def claim_late(*given: Any) -> Any:
+        job = claim(*given)
+        runtime.is_leaving.set()
+        return job
+
+    monkeypatch.setattr(runner, "claim", claim_late)
+    row = run(line, runtime, "refuse")
+    assert (row.state, row.token, row.error) == ("pending", None, {"code": "handed_back"})
 
 
 def test_a_process_that_was_declared_dead_is_told_to_end_and_claims_nothing_more(line: Line) -> None:

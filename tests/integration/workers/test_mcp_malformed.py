@@ -47,6 +47,7 @@ BAD: tuple[tuple[dict[str, Any], str], ...] = (
     (about("b" * 80, OF_TEXT), "its name has 80 characters"),
     (about("cancel_call", OF_TEXT), "the gateway itself has a function cancel_call; give this one a name"),
     (about("go.od", OF_TEXT), "go/od is called go_od, too; give one of them a name"),
+    (about("go+od", None), "'None' stands where a schema should"),
 )
 
 
@@ -54,10 +55,11 @@ def test_malformed_tools_are_named_in_one_log_line_and_the_others_are_served(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.ERROR):
-        assert list(served(tmp_path, [about("go/od", OF_TEXT), *(tool for tool, _ in BAD), GOOD])) == ["go_od", "good"]
+        tools = [BAD[-1][0], about("go/od", OF_TEXT), *(tool for tool, _ in BAD[:-1]), GOOD]
+        assert list(served(tmp_path, tools)) == ["go_od", "good"], "one that is left out takes no name"
     (record,) = caplog.records
     told = record.getMessage()
-    assert told.startswith(f"{tmp_path / 'tools.toml'}: [mcp.raw]: 8 of 10 tools left out: null: ")
+    assert told.startswith(f"{tmp_path / 'tools.toml'}: [mcp.raw]: 9 of 11 tools left out: go+od: ")
     for tool, why in BAD:
         assert f"{tool['name']}: {why}" in told
 

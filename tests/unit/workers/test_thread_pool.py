@@ -141,6 +141,28 @@ def test_the_clock_that_sleeps_for_a_long_wait_wakes_for_a_shorter_one(calls: Ca
     assert calls.all_over.wait(PATIENCE)
 
 
+def test_a_clock_that_could_not_start_loses_no_call_and_starts_with_the_next(
+    calls: Calls, pool: TaskPool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, begun = Waiting(AGES), Event()
+
+    def refuse(*_: object, **__: object) -> Thread:
+        begun.set()
+        raise RuntimeError("can't start new thread")
+
+    def wait(waiting: Waiting) -> Steps[None]:
+        yield waiting
+
+    with monkeypatch.context() as without:
+        without.setattr(thread_pool, "Thread", refuse)
+        calls.begin(lambda: wait(first), 2)
+        assert begun.wait(PATIENCE)
+    calls.begin(lambda: wait(Waiting(0.01)), 2)
+    first.over()
+    assert calls.all_over.wait(PATIENCE)
+    assert pool.under_way == 0
+
+
 def test_what_came_in_time_leaves_nothing_with_the_clock(calls: Calls, pool: TaskPool) -> None:
     def wait() -> Steps[None]:
         waiting = Waiting(AGES)

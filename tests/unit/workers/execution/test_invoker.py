@@ -6,11 +6,13 @@ import asyncio
 from collections.abc import Iterator
 from threading import Event, Thread, current_thread
 from threading import enumerate as enumerate_threads
+from time import monotonic
 from typing import Any
 
 import pytest
 
 from ringback import Call, ToolError, tool
+from workers.execution.event_loop import Run
 from workers.execution.invoker import ToolInvoker
 from workers.execution.retry_policy import CallCancelled, DeadlineExceeded
 from workers.execution.waiting import run_to_end
@@ -54,6 +56,18 @@ async def own_cancellation() -> None:
 async def leave() -> None:
     """Try to end Python."""
     raise SystemExit(1)
+
+
+@tool
+async def leave_as_a_group() -> None:
+    """End as a group of tasks does whose last one was cancelled."""
+    raise BaseExceptionGroup("all", [asyncio.CancelledError()])
+
+
+@tool
+def exhausted() -> None:
+    """Ask for the next of none."""
+    next(iter(()))
 
 
 @tool
@@ -231,6 +245,17 @@ def test_who_is_held_up_by_another_blames_nobody_before_that_ones_time_is_over(c
     assert not late.is_set(), "its call is over, and may have been answered or begun anew"
 
 
+def test_an_async_tool_that_begins_late_has_what_is_left_of_its_time() -> None:
+    async def scene() -> None:
+        run = Run(AGES)
+        run.begin(asyncio.sleep(AGES), monotonic())
+        assert run.task is not None
+        with pytest.raises(DeadlineExceeded):
+            await run.task
+
+    asyncio.run(scene())
+
+
 def cancel_soon(cancellation: Cancellation, begun: Event) -> None:
     """Cancel the call once the tool has begun."""
 
@@ -281,6 +306,8 @@ def test_a_sync_tool_that_nobody_waits_for_is_left_in_its_thread(caller: ToolInv
         (own_timeout, TimeoutError, "the other side is slow"),
         (own_cancellation, RuntimeError, "the tool cancelled itself"),
         (leave, RuntimeError, "the tool raised SystemExit"),
+        (leave_as_a_group, RuntimeError, "the tool raised BaseExceptionGroup"),
+        (exhausted, RuntimeError, "the tool raised StopIteration"),
     ],
 )
 def test_what_a_tool_raises_is_its_own_and_not_a_deadline(
