@@ -6,6 +6,7 @@ each look reads a few before the last one too, and remembers which it has shown.
 
 from __future__ import annotations
 
+import gc
 from collections import deque
 from time import sleep
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,8 @@ def follow(tenant: str, session: str | None, given: dict[str, Any], *, as_json: 
     from ringback.history.pagination import JobQuery
     from ringback.statements.operators import steps
 
+    gc.freeze()  # what it began with; from here on it runs for long, and collects what each look leaves
+    gc.enable()
     query = of_session(tenant, session, ask(JobQuery, given))
     shown: deque[int] = deque(maxlen=2 * (steps.AT_ONCE + steps.OVERLAP))
     try:

@@ -15,6 +15,7 @@ from enum import Enum, auto
 from functools import partial
 from time import monotonic
 from typing import TypeVar
+from uuid import UUID
 
 import psycopg
 
@@ -66,6 +67,8 @@ class CallRecorder:
         self._gateway = gateway
         self._session = session
         self._waiting = 0
+        self._on_their_way: dict[UUID, SmallEvent] = {}
+        """By job, set once it is known whether the row is there."""
         self._none_waits = SmallEvent()
         self._none_waits.set()
 
@@ -78,6 +81,8 @@ class CallRecorder:
         is_alone = goes_alone(record.job)
         self._waiting += 1
         self._none_waits.clear()
+        joined = record.job.joined_to
+        is_known = self._on_their_way[record.job.id] = SmallEvent()
 
         async def write() -> Recorded:
             nonlocal may_be_there, is_alone
@@ -98,8 +103,12 @@ class CallRecorder:
             return self._gateway.settings.call_wait_seconds + longer
 
         try:
+            if joined is not None and joined in self._on_their_way:
+                await self._on_their_way[joined].wait()  # without the row that it joins, Postgres would refuse it
             known = await _retry(write, seconds)
         finally:
+            is_known.set()
+            del self._on_their_way[record.job.id]
             self._waiting -= 1
             if not self._waiting:
                 self._none_waits.set()

@@ -1,8 +1,8 @@
 """Runs what several tasks ask of Postgres at one time as one statement.
 
 What a statement costs depends little on its rows: the most of it are the commit, the round trip, and what each process
-does to begin one. So runs of one statement gather in a batch. The first task of a batch runs it for the others; no
-other task lives beside those that ask.
+does to begin one. So runs of one statement gather in a batch. The first task of a batch runs it for the others. If that
+one is cancelled meanwhile, as its client hangs up, the statement goes on for them.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from uuid import UUID
 
 import psycopg
 
-from gateway.storage.database import NotSent, Store
+from gateway.storage.database import Store
 from ringback.postgres.connections import is_cut
 from ringback.postgres.statement import Bound
 
@@ -30,10 +30,6 @@ Join: TypeAlias = Callable[[Sequence[Bound]], Bound]
 """Returns one run in the place of several."""
 
 
-class Unheard(psycopg.OperationalError):
-    """A statement may be committed: the task that ran it with others was cancelled, and then Postgres was away."""
-
-
 @dataclass(slots=True, eq=False)
 class Batch:
     """Runs of one statement, by key, and what came of each once it is over.
@@ -41,14 +37,12 @@ class Batch:
     Args:
         found: rows of each run. One that is missing was not run: the batch failed, or left it out.
         problem: why Postgres did not answer, or refused a run that was alone.
-        is_unheard: the task that ran it was cancelled meanwhile: it may have been committed.
     """
 
     of: dict[UUID, Bound]
     found: dict[UUID, list[Any]] = field(default_factory=dict)
     problem: Exception | None = None
     has_begun: bool = False
-    is_unheard: bool = False
     over: asyncio.Event = field(default_factory=asyncio.Event)
 
     def takes(self, key: UUID, statement: Bound) -> bool:
@@ -103,17 +97,29 @@ class Gathering(ABC):
             await self.may_begin()
             self._close(statement.text, batch)
             await self.run(batch)
-        except asyncio.CancelledError:
-            batch.is_unheard = batch.has_begun
-            raise
         finally:
             self._close(statement.text, batch)
             batch.over.set()
         return batch
 
     async def run(self, batch: Batch) -> None:
-        """Run the batch. If Postgres refuses it, because of one run or of a lock, each of them is to be run alone."""
+        """Run the batch, to its end if it is for others too: only then may the task be cancelled."""
         batch.has_begun = True
+        if len(batch.of) == 1:
+            await self._ask(batch)
+            return
+        task, cancelled = asyncio.create_task(self._ask(batch)), None
+        while not task.done():
+            try:
+                await asyncio.wait([task])
+            except asyncio.CancelledError as problem:
+                cancelled = problem
+        if cancelled is not None:
+            raise cancelled
+        task.result()
+
+    async def _ask(self, batch: Batch) -> None:
+        """Ask Postgres. If it refuses, because of one run or of a lock, each of several is to be run alone."""
         runs = list(batch.of.values())
         try:
             rows = await self.store.rows(runs[0] if len(runs) == 1 else self._join(runs))
@@ -147,19 +153,14 @@ class GatheredRuns(Gathering):
         """Run the statement, together with others if it can be; return its rows.
 
         Raises:
-            psycopg.Error, OSError: as `Store.rows`; `Unheard` for a statement that may have been committed with others.
+            psycopg.Error, OSError: as `Store.rows`.
         """
         batch = await self.batch_with(key, statement)
         if batch.problem is not None:
             raise batch.problem
         if key in batch.found:
             return batch.found[key]
-        try:
-            return await self.store.rows(statement)
-        except NotSent as problem:
-            if batch.is_unheard:
-                raise Unheard("it was sent with others, and its answer was not waited for") from problem
-            raise
+        return await self.store.rows(statement)
 
     async def may_begin(self) -> None:
         """Wait for those who ask in this turn of the event loop, and for the batch under way."""

@@ -27,7 +27,6 @@ STANDARD = {
     "AssertionError": "a line that cannot be reached",
     "NoFreeConnection": "psycopg's family, as all that Postgres and its connections raise: callers catch one kind",
     "NotBegun": "the same: its transaction has not begun, and `Store` runs it again",
-    "Unheard": "the same: it may be committed",
     "RemoteProtocolError": "h11's: makes uvicorn answer the request with 4xx",
 }
 """What the gateway may raise beside its tree, and why."""

@@ -193,8 +193,11 @@ def _or_null(told: dict[str, Any]) -> dict[str, Any]:
     if told.keys() & {"allOf", "anyOf", "const"}:
         return {"anyOf": [told, {"type": "null"}]}
     told = dict(told)
-    if isinstance(told.get("type"), str):
-        told["type"] = [told["type"], "null"]
+    types = told.get("type")
+    if isinstance(types, str):
+        told["type"] = [types, "null"]
+    elif isinstance(types, list) and "null" not in types:
+        told["type"] = [*types, "null"]
     if isinstance(told.get("enum"), list) and None not in told["enum"]:
         told["enum"] = [*told["enum"], None]
     return told

@@ -12,7 +12,6 @@ import psycopg
 import pytest
 
 from gateway.storage import gathering
-from gateway.storage.database import NotSent, may_be_written
 from gateway.storage.gathering import GatheredRuns
 from ringback.postgres.statement import Bound
 
@@ -195,33 +194,28 @@ async def test_a_task_that_is_cancelled_before_its_statement_begins_is_left_out_
     await all_of(before)
 
 
-async def test_a_task_that_is_cancelled_while_its_statement_runs_for_others_leaves_them_to_run_alone() -> None:
+async def test_a_task_that_is_cancelled_while_its_statement_runs_for_others_ends_with_it() -> None:
+    """A client hangs up: what the others ask of Postgres is neither undone nor asked again."""
     postgres = Postgres()
     postgres.slow[A] = asyncio.Event()
     tasks = ask(gathered(postgres), A, B, C)
+    for _ in range(2):
+        await turns()
+        tasks[0].cancel()
     await turns()
-    tasks[0].cancel()
+    assert not tasks[0].done()
+    postgres.slow[A].set()
     cancelled, *found = await all_of(tasks)
     assert isinstance(cancelled, asyncio.CancelledError)
     assert found == [[B], [C]]
-    assert postgres.asked == [[A, B, C], [B], [C]]
+    assert postgres.asked == [[A, B, C]]
 
 
-@pytest.mark.parametrize("has_begun", [True, False])
-async def test_a_statement_that_may_be_committed_is_never_taken_for_one_that_was_not_sent(has_begun: bool) -> None:
-    """Its task is cancelled, as a client hangs up, and Postgres goes away: it must not be told that nothing ran."""
-    postgres = Postgres(lambda keys: NotSent("it is away") if keys == [B] else None)
-    for key in (A, B):
-        postgres.slow[key] = asyncio.Event()
-    postgres.slow[B].set()
-    runs = gathered(postgres)
-    first, other = ask(runs, A, B)
-    if has_begun:
-        await turns()
-        assert postgres.asked == [[A, B]]
-    else:
-        await asyncio.sleep(0)
-    first.cancel()
-    (problem,) = await all_of([other])
-    assert isinstance(problem, Exception)
-    assert may_be_written(problem) is has_begun
+async def test_a_task_that_is_cancelled_while_its_own_statement_runs_ends_at_once() -> None:
+    postgres = Postgres()
+    postgres.slow[A] = asyncio.Event()
+    (task,) = ask(gathered(postgres), A)
+    await turns()
+    task.cancel()
+    (cancelled,) = await all_of([task])
+    assert isinstance(cancelled, asyncio.CancelledError)

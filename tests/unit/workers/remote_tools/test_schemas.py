@@ -71,6 +71,8 @@ DOCUMENT = {
         # As OpenAPI 3.0 writes it.
         ({**TEXT, "nullable": True}, {"type": ["string", "null"]}),
         ({**TEXT, "nullable": True, "enum": ["a"]}, {"type": ["string", "null"], "enum": ["a", None]}),
+        ({"nullable": True, "type": ["string", "integer"]}, {"type": ["string", "integer", "null"]}),
+        ({"nullable": True, "type": ["string", "null"]}, {"type": ["string", "null"]}),
         ({"nullable": True, "enum": ["a"]}, {"enum": ["a", None]}),
         ({"nullable": True, "$ref": "#/components/schemas/Text"}, {"type": ["string", "null"]}),
         (
