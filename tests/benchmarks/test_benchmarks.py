@@ -46,7 +46,7 @@ def test_recovery_measures_each_part_and_loses_nothing() -> None:
 def test_waiting_calls_measures_each_way(tmp_path: Path) -> None:
     lines = printed("waiting_calls.py", "--calls", "20", "--short", "3", "--raw", str(tmp_path))
     rows = [line.split(" | ") for line in lines if line.endswith("|")][2:]
-    assert [row[0] for row in rows] == ["| threads", "| released", "| sync"]
+    assert [row[0] for row in rows] == ["| async", "| sync"]
 
 
 @pytest.mark.long  # a stack, and the servers of each floor

@@ -61,4 +61,25 @@ AT_ONE_TIME = [
         "            pass\n",
     ),
     gone("a call that waits is told when its time is over", T_POOL, POOL, "if end < self.next_look:", "if False:"),
+    gone(
+        "a session that hangs up undoes no call of another",
+        "tests/unit/gateway/storage/test_gathering.py",
+        "gateway/storage/gathering.py",
+        "if len(batch.of) == 1:",
+        "if True:",
+    ),
+    gone(
+        "a joined call follows the one that it joins",
+        T_GATHERING,
+        "gateway/session/call_recorder.py",
+        "await self._on_their_way[joined].wait()",
+        "pass",
+    ),
+    gone(
+        "a call that is claimed as the worker leaves is not begun",
+        "tests/integration/workers/test_execution.py",
+        "workers/execution/runner.py",
+        "if runtime.is_leaving.is_set():  # meanwhile",
+        "if False:  # meanwhile",
+    ),
 ]
