@@ -80,10 +80,12 @@ class ConnectionPool:
                     yield connection
                 return
             refused: psycopg.Error | None = None
+            has_begun = False
             try:
                 async with connection.pipeline():
                     try:
                         await connection.execute(begin(connection), prepare=False)
+                        has_begun = True
                         yield connection
                         await connection.execute(COMMIT, prepare=False)
                     except psycopg.Error as problem:  # a pipeline that it left would log what else was not run
@@ -93,6 +95,8 @@ class ConnectionPool:
             if refused is not None:
                 if connection.pgconn.transaction_status == TransactionStatus.INERROR:
                     await connection.execute(ROLLBACK, prepare=False)
+                if not has_begun and is_cut(refused):
+                    raise NotBegun(str(refused)) from refused
                 raise refused
 
     async def close(self) -> None:

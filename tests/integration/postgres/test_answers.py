@@ -103,6 +103,25 @@ def test_a_gateway_runs_a_statement_again_whose_answer_does_not_come(way: tuple[
 
 
 @pytest.mark.parametrize("fault", ["cut", "reset", "strand"])
+def test_a_gateway_runs_any_statement_again_whose_connections_broke_while_idle(
+    way: tuple[Proxy, str], fault: str
+) -> None:
+    proxy, url = way
+
+    async def scene() -> None:
+        pool = GatewayPool(url, "test", 3, BOUNDS, connect_seconds=CONNECT_SECONDS, wait_seconds=CONNECT_SECONDS)
+        store = Store(pool)
+        asks = (partial(store.rows, ONE), partial(store.rows_of, "t", ONE), partial(store.together, ONE))
+        for ask in asks:
+            await asyncio.gather(*(other() for other in asks))
+            getattr(proxy, fault)()
+            assert await ask() in ([(1,)], [[(1,)]])
+        await store.close()
+
+    asyncio.run(scene())
+
+
+@pytest.mark.parametrize("fault", ["cut", "reset", "strand"])
 def test_a_lease_whose_line_has_broken_is_renewed_on_another_at_once(way: tuple[Proxy, str], fault: str) -> None:
     proxy, url = way
     lease = LeaseConnection(partial(connect, url, "test", CONNECT_SECONDS, BOUNDS))
