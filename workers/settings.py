@@ -37,7 +37,7 @@ class WorkerSettings(Stores, ToolSettings):
     queues: Names = Field((), alias="RINGBACK_WORKER_QUEUES")
     """Queues to serve; empty means every queue that the tools name."""
     concurrency: int | None = Field(None, alias="RINGBACK_WORKER_CONCURRENCY", ge=1, le=10_000)
-    """Calls at once: a waiting one costs 24 KiB, a plain function a thread, a computing one a core. None: what fits
+    """Calls at once: a waiting one costs 15 KiB, a plain function a thread, a computing one a core. None: what fits
     the pool.
     """
     database_connections: int = Field(4, alias="RINGBACK_WORKER_DB_CONNECTIONS", ge=1, le=100)

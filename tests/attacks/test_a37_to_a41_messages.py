@@ -96,6 +96,12 @@ async def test_a37_a_message_gives_nobody_a_right_that_they_have_not(fort: Fort,
     assert f"job {row['id']} user='tester' lacks accounts:delete for delete_account" in fort.logs()
 
 
+def by_worker(job: dict[str, Any]) -> dict[str, Any]:
+    """What a worker writes of a job; a gateway goes on to write what was heard of its answer."""
+    written = ("state", "attempt", "token", "worker_id", "started_at", "finished_at", "result", "error", "rescues")
+    return {name: job[name] for name in written}
+
+
 async def test_a38_a_message_for_a_job_that_is_over_or_unknown_is_dropped(
     fort: Fort, broker: Celery, keeper: redis.Redis
 ) -> None:
@@ -109,7 +115,7 @@ async def test_a38_a_message_for_a_job_that_is_over_or_unknown_is_dropped(
         forge(broker, target)
     await all_taken(keeper)
     await still_works(fort, fort.line.pids["worker"])
-    assert fort.job(call_id) == job
+    assert by_worker(fort.job(call_id)) == by_worker(job)
     assert fort.query("SELECT 1 FROM jobs WHERE id = %s", unknown) == []
     assert f"message ignored (job {unknown})" in fort.logs()
 

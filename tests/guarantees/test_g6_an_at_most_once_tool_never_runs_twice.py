@@ -11,7 +11,7 @@ import pytest
 from tests.guarantees.toolbox import FOLDER
 from tests.guarantees.toolbox.bakery import Bakery
 from tests.guarantees.toolbox.yard import Yard
-from tests.line import running_line
+from tests.line import eventually, running_line
 from tests.proxy import before_postgres
 
 pytestmark = [pytest.mark.anyio, pytest.mark.long, pytest.mark.timeout(180)]
@@ -78,6 +78,7 @@ def test_a_worker_that_was_paused_before_its_effect_does_not_have_it_beside_anot
     yard.let_go()
     yard.processes.resume("sleeper")
     assert yard.finished(yard.ask("reckon", n=5)).state == "succeeded"
+    eventually(lambda: yard.done()[job_id], "the effect of the worker that was paused")
     assert (job.state, yard.done()[job_id], yard.job(job_id).state) == ("unknown", 1, "unknown")
 
 
