@@ -70,7 +70,7 @@ AT_ONE_TIME = [
     ),
     gone(
         "a joined call follows the one that it joins",
-        T_GATHERING,
+        T_RECORDER,
         "gateway/session/call_recorder.py",
         "await self._on_their_way[joined].wait()",
         "pass",

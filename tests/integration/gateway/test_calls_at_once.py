@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -124,21 +123,3 @@ def test_a_session_that_is_locked_waits_alone(rows: Rows, several: list[UUID], d
         return known
 
     assert asyncio.run(run()) == [Recorded.NEW] * SESSIONS
-
-
-def test_a_joined_call_is_recorded_after_the_one_that_it_joins(
-    rows: Rows, database: str, caplog: pytest.LogCaptureFixture
-) -> None:
-    first = new_job(rows.session)
-    joined = replace(new_job(rows.session), joined_to=first.id)
-
-    async def run() -> list[Recorded]:
-        store = NotingStore(database)
-        recorder = CallRecorder(gateway_context(store, call_wait_seconds=0.0), session_state(rows.session))
-        try:
-            return await asyncio.gather(*(recorder.record(RecordCall(job), 1) for job in (first, joined)))
-        finally:
-            await store.close()
-
-    assert asyncio.run(run()) == [Recorded.NEW, Recorded.NEW]
-    assert not caplog.records

@@ -160,3 +160,28 @@ def test_the_row_of_a_call_that_turns_out_to_be_unrecorded_says_that_it_was_not_
     outcome = as_answered(_record(Effect.AT_MOST_ONCE)).outcome
     assert outcome is not None
     assert (outcome.state, outcome.code) == (JobState.FAILED, "temporarily_unavailable")
+
+
+class Noting:
+    """A store that notes which calls it was asked to insert, in order."""
+
+    def __init__(self) -> None:
+        self.asked: list[Any] = []
+
+    async def rows(self, statement: Any) -> list[bool]:
+        self.asked.append(statement.given["id"])
+        return [True]
+
+
+def test_a_joined_call_is_sent_once_the_row_that_it_joins_is_known() -> None:
+    first = _record(Effect.PURE)
+    joined = replace(first, job=replace(first.job, id=uuid4(), call_id="call_2", joined_to=first.job.id))
+
+    async def run() -> list[Any]:
+        store = Noting()
+        recorder = CallRecorder(gateway_context(store), session_state())
+        known = await asyncio.gather(recorder.record(first, 1), recorder.record(joined, 1))
+        assert set(known) == {Recorded.NEW}
+        return store.asked
+
+    assert asyncio.run(run()) == [first.job.id, joined.job.id]
