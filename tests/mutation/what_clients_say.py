@@ -42,7 +42,7 @@ WHAT_CLIENTS_SAY = [
         "True if isinstance(item, FunctionCallOutput)",
     ),
     gone(
-        "a client's audio passes as it came only where nothing stands beside it",
+        "a client's audio passes as it came only where it stands alone",
         T_AUDIO,
         READING,
         "len(frame) == PLAIN_CHARS + len(append.audio) // 3 * 4",
