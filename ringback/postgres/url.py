@@ -115,9 +115,10 @@ def _refuse_what_is_raw(head: str, query: str) -> None:
         raise ValueError(f"it has more than one @, or a raw / or ? before it: {RAW}")
     if re.search(r"%(?![0-9A-Fa-f]{2})", f"{head}?{query}"):
         raise ValueError(f"it has a % that two hexadecimal digits do not follow: {RAW}")
-    if "\N{REPLACEMENT CHARACTER}" in unquote(head + query):
+    plain = unquote(head + query)
+    if "\N{REPLACEMENT CHARACTER}" in plain:
         raise ValueError("it has a % that stands for half a letter: each letter is written in UTF-8, such as %C3%A4")
-    if "\0" in unquote(head + query):
+    if "\0" in plain:
         raise ValueError("it has a %00, at which Postgres would take it to end: take it out")
 
 

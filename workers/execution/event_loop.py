@@ -174,6 +174,11 @@ class ToolLoop:
             _throttled.warning("event loop ended by a tool (%s); restarting it", cause)
 
 
+def raised_by_tool(problem: BaseException) -> RuntimeError:
+    """Return the error in the place of what a tool must not raise through its call: SystemExit and its like."""
+    return RuntimeError(f"the tool raised {type(problem).__name__}")
+
+
 def _close(coroutine: Awaitable[Any]) -> None:
     """Close a coroutine that has not begun: Python would warn that it is dropped."""
     if isinstance(coroutine, Coroutine):
@@ -195,4 +200,4 @@ async def _within(coroutine: Awaitable[Any], seconds: float) -> Any:
     except (Exception, asyncio.CancelledError, GeneratorExit):
         raise
     except BaseException as problem:  # SystemExit would end the loop, and every other tool with it
-        raise RuntimeError(f"the tool raised {type(problem).__name__}") from problem
+        raise raised_by_tool(problem) from problem

@@ -21,7 +21,7 @@ from typing import Any
 from ringback.errors import ToolError
 from ringback.tools.call import Call
 from ringback.tools.decorator import Tool
-from workers.execution.event_loop import ToolLoop
+from workers.execution.event_loop import ToolLoop, raised_by_tool
 from workers.execution.retry_policy import CallCancelled, DeadlineExceeded
 from workers.execution.waiting import Steps, Waiting
 from workers.leases.in_flight import Cancellation
@@ -132,6 +132,6 @@ def _settle(outcome: Future[Any], function: Callable[[], Any]) -> None:
             outcome.set_exception(problem)
             return
         # sys.exit() in a tool ends the call, not the worker; a StopIteration would pass for the end of the call's steps
-        told = RuntimeError(f"the tool raised {type(problem).__name__}")
+        told = raised_by_tool(problem)
         told.__cause__ = problem
         outcome.set_exception(told)

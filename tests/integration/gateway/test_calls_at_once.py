@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator, Sequence
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import pytest
 from sqlalchemy import update
@@ -48,10 +48,7 @@ def rows(database: str) -> Iterator[Rows]:
 @pytest.fixture
 def several(rows: Rows) -> list[UUID]:
     """Sessions of one gateway."""
-    ids = [rows.session, *(uuid4() for _ in range(SESSIONS - 1))]
-    for session in ids[1:]:
-        rows.count(lifecycle.open_session(session, user_id="ada", agent="demo", model="m", gateway_id="gw"))
-    return ids
+    return [rows.session, *(rows.another_session() for _ in range(SESSIONS - 1))]
 
 
 def begun(gateway: GatewayContext, jobs: Sequence[NewJob]) -> list[asyncio.Task[Recorded]]:

@@ -54,6 +54,12 @@ class Rows:
         self.connection.commit()
         return moved
 
+    def another_session(self) -> UUID:
+        """Open another session of the same user on the same gateway."""
+        session = uuid4()
+        self.count(lifecycle.open_session(session, user_id="ada", agent="demo", model="m", gateway_id="gw"))
+        return session
+
     def job(self, job: UUID) -> Row[Any]:
         (row,) = self.run(select(jobs).where(jobs.c.id == job))
         return row

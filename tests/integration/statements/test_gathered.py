@@ -37,9 +37,7 @@ def rows(database: str) -> Iterator[Rows]:
 @pytest.fixture
 def second(rows: Rows) -> UUID:
     """Another session of the same gateway."""
-    session = uuid4()
-    rows.count(lifecycle.open_session(session, user_id="ada", agent="demo", model="m", gateway_id="gw"))
-    return session
+    return rows.another_session()
 
 
 def answered(rows: Rows, session: UUID) -> UUID:

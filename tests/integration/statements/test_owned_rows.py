@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import pytest
 from sqlalchemy import Table, delete, select
@@ -13,7 +13,6 @@ from ringback.moments import Moment, MomentKind
 from ringback.postgres.statement import Bound
 from ringback.statements import usage
 from ringback.statements.sessions import items as messages
-from ringback.statements.sessions import lifecycle
 from ringback.statements.sessions import moments as told_moments
 from ringback.statements.sessions.items import Message
 from ringback.tables import items, job_events, jobs, moments, responses, sessions
@@ -51,8 +50,7 @@ def owners(rows: Rows, table: Table) -> set[UUID]:
 
 
 def test_a_deleted_session_takes_its_rows_with_it_and_no_others(rows: Rows) -> None:
-    second = uuid4()
-    rows.count(lifecycle.open_session(second, user_id="ada", agent="demo", model="m", gateway_id="gw"))
+    second = rows.another_session()
     for session in (rows.session, second):
         for which in OWNED:
             assert rows.count(writing(session, which)) == 1
