@@ -20,6 +20,7 @@ from time import monotonic
 from typing import Any
 from urllib.parse import urlencode
 
+import httpx
 import psutil
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidStatus
@@ -89,9 +90,20 @@ class Line:
         for name in [name for name in self.pids if self.has_ended(name)]:
             self.restart(name)
 
-    def takes_sessions(self) -> bool:
-        """Whether every gateway does: one that was held up a moment ago, as by a pause, does not yet."""
-        return all(self._is_ready(name) for name in GATEWAYS if name in self.pids)
+    def make_whole(self) -> None:
+        """Revive what ends, one that still drains among it, until every gateway takes sessions.
+
+        A gateway that was held up a moment ago, as by a pause, does not yet.
+        """
+        eventually(self._is_whole, "every gateway to take sessions")
+
+    def _is_whole(self) -> bool:
+        """Start again what has ended, maybe while this asks it."""
+        self.revive()
+        try:
+            return all(self._is_ready(name) for name in GATEWAYS if name in self.pids)
+        except httpx.TransportError:
+            return False
 
     @property
     def simulator(self) -> Simulated:

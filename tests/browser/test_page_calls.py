@@ -115,8 +115,7 @@ def _bakery(
 @pytest.fixture
 def bakery(_bakery: Bakery) -> Bakery:
     """Two gateways, whole again whatever the test before has broken."""
-    _bakery.line.revive()
-    eventually(_bakery.line.takes_sessions, "both gateways to take sessions")
+    _bakery.line.make_whole()
     _bakery.tidy()
     return _bakery
 

@@ -104,7 +104,7 @@ def _exchange(
 @pytest.fixture
 def exchange(_exchange: Exchange) -> Exchange:
     """Two gateways and the model, with nothing said yet."""
-    _exchange.line.revive()
+    _exchange.line.make_whole()
     _exchange.tidy()
     _exchange.model.calm()
     _exchange.rest.asked.clear()

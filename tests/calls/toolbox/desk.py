@@ -31,15 +31,8 @@ class CallLine(Bakery):
         if self.postgres is not None:
             self.postgres.heal()
         self.provider.calm()
-        eventually(self._is_whole, "both gateways to take sessions")
+        self.line.make_whole()
         self.tidy()
-
-    def _is_whole(self) -> bool:
-        self.line.revive()
-        try:
-            return self.line.takes_sessions()
-        except httpx.TransportError:
-            return False
 
     def asks(
         self, body: str | bytes = OFFER, *, on: str = FIRST, kind: str = SDP, token: str = TOKEN, **query: str

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
 
-import httpx
 import psycopg
 
 from tests.caller import Caller, Event
@@ -90,16 +89,8 @@ class Pair(Bakery):
         self.postgres.heal()
         self.redis.heal()
         self.line.simulator.calm()
-        eventually(self._is_whole, "both gateways to take sessions")
+        self.line.make_whole()
         self.tidy()
-
-    def _is_whole(self) -> bool:
-        """Start again what has ended, maybe while this asks it. True: every gateway takes sessions."""
-        self.line.revive()
-        try:
-            return self.line.takes_sessions()
-        except httpx.TransportError:
-            return False
 
     def signal(self, name: str, which: signal.Signals) -> None:
         os.kill(self.line.pids[name], which)
