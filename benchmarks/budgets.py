@@ -89,14 +89,15 @@ async def measure(url: str, responses: int, users: int) -> None:
 
     async def record(number: int) -> None:
         used = RecordUsage(f"resp_{number}_{uuid4()}", USAGE, "completed")
-        insist("why nothing is left", await usages[number % 10].record(1, used), None)
+        usages[number % 10].ended(1, used)
+        insist("why nothing is left", await usages[number % 10].exceeded_reason(), None)
 
     async def record_freely(number: int) -> None:
-        used = RecordUsage(f"resp_{number}", USAGE, "completed")
-        insist("why nothing is left", await unlimited.record(1, used), None)
+        unlimited.ended(1, RecordUsage(f"resp_{number}", USAGE, "completed"))
 
     async def check(_: int) -> None:
-        insist("why nothing is left", await usages[0].check(1, "resp"), None)
+        usages[0].began(1, "resp")
+        insist("why nothing is left", await usages[0].exceeded_reason(), None)
 
     await timed("a response is recorded, no budget", responses, record_freely)
     await free.close()
@@ -113,7 +114,7 @@ async def measure(url: str, responses: int, users: int) -> None:
     used_up = SessionUsage(
         Budgets(store, price_table(None), ONE_TOKEN), uuid4(), Principal("ann-0"), AGENT, AGENT.model
     )
-    insist("a budget that is used up is noticed", await used_up.check(1, "resp") is not None, True)
+    insist("a budget that is used up is noticed", await used_up.exceeded_reason() is not None, True)
     await store.close()
 
 

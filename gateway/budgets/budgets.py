@@ -12,6 +12,7 @@ import logging
 from collections import deque
 from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
+from math import inf
 from pathlib import Path
 from time import monotonic
 from uuid import UUID
@@ -60,6 +61,8 @@ OPENINGS_AT_ONCE = 4
 """Sessions that are about to begin and ask Postgres at once: most of ten connections are for the live sessions."""
 OPENINGS_IN_LINE = 100
 """Sessions that wait for that, half a second at most; one more is told to come later."""
+NOT_LOOKED_UP = (-inf, Quotas())
+"""Stands in for what is known of a tenant's quotas, and until when."""
 UNIQUE_VIOLATION = "23505"
 """PostgreSQL, Appendix A."""
 MAX_ID = 200
@@ -197,6 +200,11 @@ class Budgets:
         micros = self._prices.micros(model, used)
         return ResponseUsage(session_id, clean(response_id), epoch, clean(status), used, micros)
 
+    def may_limit(self, principal: Principal, agent: Agent) -> bool:
+        """Return False if it is known without a round trip that no budget holds."""
+        until, known = self._known.get(principal.tenant, NOT_LOOKED_UP)
+        return monotonic() >= until or bool(budgets(agent, known))
+
     async def exceeded_reason(self, session_id: UUID, principal: Principal, agent: Agent) -> str | None:
         """Return a sentence if a budget is used up; None if none is, or Postgres does not say.
 
@@ -223,7 +231,7 @@ class Budgets:
         return next(filter(None, (limit.exceeded_reason(used[limit.whose]) for limit in limits)), None)
 
     async def _quotas(self, tenant: str) -> Quotas:
-        until, known = self._known.get(tenant, (0.0, self._defaults))
+        until, known = self._known.get(tenant, NOT_LOOKED_UP)
         if monotonic() < until:
             return known
         rows = await self._store.rows(statements.allowances_of(tenant))

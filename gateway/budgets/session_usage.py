@@ -28,20 +28,16 @@ class SessionUsage:
         self._last = UNHEARD
         self._is_exceeded = False
 
-    async def check(self, epoch: int, response_id: str) -> str | None:
-        """Note that a response has begun. Return a sentence if a budget is used up, else None.
-
-        None too if Postgres is away: what is used then is written later.
-        """
+    def began(self, epoch: int, response_id: str) -> None:
+        """Note that a response has begun."""
         self.leave(epoch)
         self._open[response_id] = epoch
-        return await self._exceeded_reason()
 
-    async def record(self, epoch: int, used: RecordUsage) -> str | None:
-        """Have written what a response that is over has used. Return a sentence if a budget is used up, else None.
+    def ended(self, epoch: int, used: RecordUsage) -> None:
+        """Have written soon what a response that is over has used, even if the session ends meanwhile.
 
-        Calling this twice writes once. It is written even if the session ends meanwhile; before this returns if there
-        is a budget. A response that completed and tells no usage counts as much as the one before it did.
+        Calling this twice writes once. A response that completed and tells no usage counts as much as the one before it
+        did.
         """
         self._open.pop(used.response_id, None)
         is_told = bool(used.usage) or used.status != "completed"
@@ -49,7 +45,6 @@ class SessionUsage:
         self._last = usage if usage.input_tokens else self._last
         row = self._budgets.usage_row(self._session_id, used.response_id, epoch, used.status, usage, self._model)
         self._budgets.enqueue(row)
-        return await self._exceeded_reason()
 
     def leave(self, epoch: int | None = None) -> None:
         """Count the responses whose end will not be heard, as the session is over here, or in a new epoch.
@@ -64,7 +59,16 @@ class SessionUsage:
             row = self._budgets.usage_row(self._session_id, response_id, begun, "unheard", used, self._model)
             self._budgets.enqueue(row)
 
-    async def _exceeded_reason(self) -> str | None:
+    @property
+    def may_be_limited(self) -> bool:
+        """False if no budget holds, and that was looked up lately."""
+        return self._budgets.may_limit(self._principal, self._agent)
+
+    async def exceeded_reason(self) -> str | None:
+        """Return a sentence if a budget is used up, else None. What was used so far is written before it is asked.
+
+        None too if Postgres is away: what is used then is written later.
+        """
         why = await self._budgets.exceeded_reason(self._session_id, self._principal, self._agent)
         self._is_exceeded = self._is_exceeded or why is not None
         return why

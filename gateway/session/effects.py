@@ -114,7 +114,7 @@ class EffectExecutor:
             case Decide():
                 tasks.create_task(self._decide(action))
             case CheckBudget() | RecordUsage():
-                tasks.create_task(self._meter(link, action))
+                self._meter(link, action)
             case KeepMoments() | NoteTold():
                 self.keep(action)
             case KeepMessages(messages):
@@ -187,12 +187,18 @@ class EffectExecutor:
         except UpstreamClosed:
             return  # the task that reads from it notices too, and the next epoch is told what matters
 
-    async def _meter(self, link: UpstreamLink, action: CheckBudget | RecordUsage) -> None:
-        """Check the budget as a response begins, and write its usage as it ends. If it is used up, end the session."""
+    def _meter(self, link: UpstreamLink, action: CheckBudget | RecordUsage) -> None:
+        """Note what a response uses, as it begins and as it ends. If a budget may hold, have it checked."""
         if isinstance(action, CheckBudget):
-            exceeded = await self.usage.check(link.epoch, action.response_id)
+            self.usage.began(link.epoch, action.response_id)
         else:
-            exceeded = await self.usage.record(link.epoch, action)
+            self.usage.ended(link.epoch, action)
+        if self.usage.may_be_limited:
+            self._session.tasks.create_task(self._check_budget(link))
+
+    async def _check_budget(self, link: UpstreamLink) -> None:
+        """End the session if its budget is used up."""
+        exceeded = await self.usage.exceeded_reason()
         if exceeded is not None:
             await self.execute(link, link.conversation.budget_spent(exceeded, time.monotonic()))
 

@@ -29,11 +29,6 @@ class Budget:
     tokens: int | None = None
     micros: int | None = None
 
-    @property
-    def is_limited(self) -> bool:
-        """Return true if there is a limit."""
-        return self.tokens is not None or self.micros is not None
-
     def exceeded_reason(self, used: Used) -> str | None:
         """Return a sentence for the client if the budget is used up. It names no figure: those are the operator's."""
         if self.tokens is not None and used.tokens >= self.tokens:
@@ -53,12 +48,13 @@ class Used:
 
 def budgets(agent: Agent, allowances: Quotas) -> list[Budget]:
     """Return the limited budgets, the narrowest first."""
-    every = (
-        Budget("session", agent.max_session_tokens, _micros(agent.max_session_cost)),
-        Budget("user", allowances.tokens_per_user_per_day, _micros(allowances.cost_per_user_per_day)),
-        Budget("tenant", allowances.tokens_per_day, _micros(allowances.cost_per_day)),
+    every: tuple[tuple[Whose, int | None, float | None], ...] = (
+        ("session", agent.max_session_tokens, agent.max_session_cost),
+        ("user", allowances.tokens_per_user_per_day, allowances.cost_per_user_per_day),
+        ("tenant", allowances.tokens_per_day, allowances.cost_per_day),
     )
-    return [budget for budget in every if budget.is_limited]
+    limited = [each for each in every if each[1:] != (None, None)]
+    return [Budget(whose, tokens, _micros(cost)) for whose, tokens, cost in limited]
 
 
 def costs_count(limits: Iterable[Budget]) -> bool:

@@ -57,6 +57,13 @@ BUDGET_GUARDS = [
         "usage_days.c.tenant == tenant, usage_days.c.day.between",
         "usage_days.c.day.between",
     ),
+    gone(
+        "budgets: of a tenant that had none lately",
+        T_LEFT,
+        BUDGETS_OF_GATEWAY,
+        "monotonic() >= until or bool(",
+        "bool(",
+    ),
     gone("budgets: today's", T_LEFT, USAGE, ", usage_days.c.day == day"),
     gone("budgets: a user's own", T_LEFT, USAGE, "_today(and_(mine, ours)", "_today(mine"),
     gone(

@@ -13,6 +13,8 @@ from sqlalchemy import insert
 
 from gateway.auth.authenticator import Principal
 from gateway.budgets.budgets import Budgets
+from gateway.budgets.session_usage import SessionUsage
+from gateway.conversation.actions import RecordUsage
 from gateway.errors import ApiError
 from gateway.storage.database import Store, open_pool
 from ringback.agents.agent import Agent
@@ -28,6 +30,20 @@ PRICES = Prices(models={MODEL: Price(text=Rate(input=Decimal(4), output=Decimal(
 AGENT = Agent(name="demo", instructions="Hello.", model=MODEL)
 ANN, BOB = Principal("ann"), Principal("bob")
 TOLD = {"input_tokens": 100, "input_token_details": {"text_tokens": 100}, "output_tokens": 10}
+
+
+class Metered(SessionUsage):
+    """The usage of a session whose budget is checked at each response."""
+
+    async def check(self, epoch: int, response_id: str) -> str | None:
+        """Begin a response; return why nothing is left."""
+        self.began(epoch, response_id)
+        return await self.exceeded_reason()
+
+    async def record(self, epoch: int, used: RecordUsage) -> str | None:
+        """End a response; return why nothing is left."""
+        self.ended(epoch, used)
+        return await self.exceeded_reason()
 
 
 class World:

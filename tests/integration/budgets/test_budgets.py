@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from time import monotonic
 from typing import Any
 from uuid import uuid4
 
@@ -9,10 +10,10 @@ import pytest
 from sqlalchemy import select, text, update
 
 from gateway.auth.authenticator import Principal
-from gateway.budgets.session_usage import SessionUsage
+from gateway.budgets import budgets as module
 from gateway.conversation.actions import RecordUsage
 from ringback.tables import responses, usage_days
-from tests.integration.budgets.budget_rows import AGENT, ANN, BOB, MODEL, TOLD, World, opening, refusal, tell
+from tests.integration.budgets.budget_rows import AGENT, ANN, BOB, MODEL, TOLD, Metered, World, opening, refusal, tell
 
 LIMITS: tuple[tuple[str, dict[str, Any], dict[str, Any], str], ...] = (
     ("session's tokens", {"max_session_tokens": 220}, {}, "This session has used all the tokens"),
@@ -32,7 +33,7 @@ def test_after_the_response_that_used_the_last_of_it_nothing_is_left(
 ) -> None:
     async def story(world: World) -> None:
         agent = AGENT.model_copy(update=of_agent)
-        usage = SessionUsage(world.budgets, await world.opened(), ANN, agent, MODEL)
+        usage = Metered(world.budgets, await world.opened(), ANN, agent, MODEL)
         assert await usage.check(1, "resp_1") is None
         assert await usage.record(1, RecordUsage("resp_1", TOLD, "completed")) is None
         assert await usage.check(1, "resp_2") is None
@@ -55,7 +56,7 @@ def test_after_the_response_that_used_the_last_of_it_nothing_is_left(
 def test_what_others_use_is_theirs_and_the_tenants(database: str) -> None:
     async def story(world: World) -> None:
         for caller in (BOB, Principal("ann", tenant="elsewhere")):
-            usage = SessionUsage(world.budgets, await world.opened(caller), caller, AGENT, MODEL)
+            usage = Metered(world.budgets, await world.opened(caller), caller, AGENT, MODEL)
             await usage.record(1, RecordUsage("resp_1", TOLD, "completed"))
         assert await refusal(world.budgets.check_quota(ANN, AGENT, MODEL)) is None
         assert await refusal(world.budgets.check_quota(BOB, AGENT, MODEL)) is not None
@@ -65,7 +66,7 @@ def test_what_others_use_is_theirs_and_the_tenants(database: str) -> None:
 
 def test_what_was_used_yesterday_is_used_no_more(database: str) -> None:
     async def story(world: World) -> None:
-        usage = SessionUsage(world.budgets, await world.opened(), ANN, AGENT, MODEL)
+        usage = Metered(world.budgets, await world.opened(), ANN, AGENT, MODEL)
         await usage.record(1, RecordUsage("resp_1", TOLD, "completed"))
         assert await refusal(world.budgets.check_quota(ANN, AGENT, MODEL)) is not None
         await world.store.count(update(usage_days).values(day=usage_days.c.day - 1))
@@ -109,9 +110,24 @@ def test_a_model_without_a_price_begins_nothing_where_money_is_limited(database:
     tell(database, story)
 
 
+def test_a_tenant_without_a_budget_is_asked_about_again_once_it_may_have_one(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def story(world: World) -> None:
+        usage = Metered(world.budgets, await world.opened(), ANN, AGENT, MODEL)
+        assert not world.budgets.may_limit(ANN, AGENT), "its quotas were looked up as the session began"
+        await world.allow(tokens_per_day=0)
+        monkeypatch.setattr(module, "monotonic", lambda: monotonic() + module.QUOTAS_SECONDS)
+        assert world.budgets.may_limit(ANN, AGENT), "what was looked up has become old"
+        assert await usage.exceeded_reason() is not None
+        assert usage.may_be_limited
+
+    tell(database, story)
+
+
 def test_where_nobody_can_say_what_is_left_the_conversation_goes_on(database: str) -> None:
     async def story(world: World) -> None:
-        usage = SessionUsage(world.budgets, await world.opened(), ANN, AGENT, MODEL)
+        usage = Metered(world.budgets, await world.opened(), ANN, AGENT, MODEL)
         await world.store.count(text("ALTER TABLE usage_days RENAME TO away"))
         assert await usage.check(1, "resp_1") is None
 
@@ -120,7 +136,7 @@ def test_where_nobody_can_say_what_is_left_the_conversation_goes_on(database: st
 
 def test_a_response_that_is_stopped_as_it_begins_counts_as_what_it_was_told(database: str) -> None:
     async def story(world: World) -> None:
-        usage = SessionUsage(world.budgets, await world.opened(), ANN, AGENT, MODEL)
+        usage = Metered(world.budgets, await world.opened(), ANN, AGENT, MODEL)
         await usage.record(1, RecordUsage("resp_1", TOLD, "completed"))
         assert await usage.check(1, "resp_2") is not None
         usage.leave()

@@ -7,15 +7,14 @@ import asyncio
 import pytest
 from sqlalchemy import delete, func, select, text
 
-from gateway.budgets.session_usage import SessionUsage
 from gateway.conversation.actions import RecordUsage
 from ringback.tables import responses, sessions, usage_days
-from tests.integration.budgets.budget_rows import AGENT, ANN, BOB, MODEL, TOLD, World, tell
+from tests.integration.budgets.budget_rows import AGENT, ANN, BOB, MODEL, TOLD, Metered, World, tell
 
 
 def test_what_a_response_used_is_written_once_and_summed_up(database: str) -> None:
     async def story(world: World) -> None:
-        usage = SessionUsage(world.budgets, session_id := await world.opened(), ANN, AGENT, MODEL)
+        usage = Metered(world.budgets, session_id := await world.opened(), ANN, AGENT, MODEL)
         for _ in range(3):
             assert await usage.record(1, RecordUsage("resp_1", TOLD, "completed")) is None
         await world.budgets.close()
@@ -45,7 +44,7 @@ def test_what_a_response_used_is_written_once_and_summed_up(database: str) -> No
 
 def test_a_response_that_is_told_twice_is_no_fault(database: str, caplog: pytest.LogCaptureFixture) -> None:
     async def story(world: World) -> None:
-        usage = SessionUsage(world.budgets, await world.opened(), ANN, AGENT, MODEL)
+        usage = Metered(world.budgets, await world.opened(), ANN, AGENT, MODEL)
         told = [await usage.record(1, RecordUsage("resp_1", TOLD, "completed")) for _ in range(2)]
         assert told[0] is not None
         assert told[1] == told[0], "it is written down, and what is left is known"
@@ -56,7 +55,7 @@ def test_a_response_that_is_told_twice_is_no_fault(database: str, caplog: pytest
 
 def test_what_postgres_will_never_take_is_not_tried_for_ever(database: str) -> None:
     async def story(world: World) -> None:
-        usage = SessionUsage(world.budgets, await world.opened(), ANN, AGENT, MODEL)
+        usage = Metered(world.budgets, await world.opened(), ANN, AGENT, MODEL)
         await world.store.count(text("ALTER TABLE responses ADD CHECK (status <> 'cursed')"))
         for response_id, status in (("resp_1", "completed"), ("resp_2", "cursed"), ("resp_3", "completed")):
             await usage.record(1, RecordUsage(response_id, TOLD, status))
@@ -71,7 +70,7 @@ def test_what_postgres_will_never_take_is_not_tried_for_ever(database: str) -> N
 
 def test_a_model_without_a_price_is_counted_and_costs_nobody_knows_what(database: str) -> None:
     async def story(world: World) -> None:
-        usage = SessionUsage(world.budgets, await world.opened(), ANN, AGENT, "my-deployment")
+        usage = Metered(world.budgets, await world.opened(), ANN, AGENT, "my-deployment")
         await usage.record(1, RecordUsage("resp_1", TOLD, "completed"))
         await world.budgets.close()
         assert await world.one(select(responses.c.micros)) is None
@@ -82,7 +81,7 @@ def test_a_model_without_a_price_is_counted_and_costs_nobody_knows_what(database
 
 def test_a_response_that_nobody_heard_the_end_of_counts_as_the_one_before(database: str) -> None:
     async def story(world: World) -> None:
-        usage = SessionUsage(world.budgets, await world.opened(), ANN, AGENT, MODEL)
+        usage = Metered(world.budgets, await world.opened(), ANN, AGENT, MODEL)
         await usage.check(1, "resp_1")
         await usage.record(1, RecordUsage("resp_1", TOLD, "completed"))
         await usage.check(1, "resp_2")
@@ -104,7 +103,7 @@ def test_a_response_that_nobody_heard_the_end_of_counts_as_the_one_before(databa
 
 def test_a_response_that_completed_and_tells_no_usage_is_not_for_nothing(database: str) -> None:
     async def story(world: World) -> None:
-        usage = SessionUsage(world.budgets, await world.opened(), ANN, AGENT, MODEL)
+        usage = Metered(world.budgets, await world.opened(), ANN, AGENT, MODEL)
         await usage.record(1, RecordUsage("resp_1", {}, "completed"))
         await usage.record(1, RecordUsage("resp_2", TOLD, "completed"))
         await usage.record(1, RecordUsage("resp_3", {}, "completed"))
@@ -118,7 +117,7 @@ def test_a_response_that_completed_and_tells_no_usage_is_not_for_nothing(databas
 
 def test_a_late_word_of_an_earlier_epoch_takes_nothing_for_lost(database: str) -> None:
     async def story(world: World) -> None:
-        usage = SessionUsage(world.budgets, await world.opened(), ANN, AGENT, MODEL)
+        usage = Metered(world.budgets, await world.opened(), ANN, AGENT, MODEL)
         await usage.check(2, "resp_2")
         await usage.check(1, "resp_1")
         await usage.record(2, RecordUsage("resp_2", TOLD, "completed"))
@@ -135,7 +134,7 @@ def test_a_late_word_of_an_earlier_epoch_takes_nothing_for_lost(database: str) -
 
 def test_the_first_response_is_not_for_nothing_when_its_client_hangs_up(database: str) -> None:
     async def story(world: World) -> None:
-        usage = SessionUsage(world.budgets, await world.opened(), ANN, AGENT, MODEL)
+        usage = Metered(world.budgets, await world.opened(), ANN, AGENT, MODEL)
         await usage.check(1, "resp_1")
         usage.leave()
         usage.leave()
@@ -147,7 +146,7 @@ def test_the_first_response_is_not_for_nothing_when_its_client_hangs_up(database
 
 def test_what_is_recorded_while_postgres_is_away_is_written_when_it_is_back(database: str) -> None:
     async def story(world: World) -> None:
-        usage = SessionUsage(world.budgets, await world.opened(), ANN, AGENT, MODEL)
+        usage = Metered(world.budgets, await world.opened(), ANN, AGENT, MODEL)
         await world.store.count(text("ALTER TABLE responses RENAME TO away"))
         assert await usage.record(1, RecordUsage("resp_1", TOLD, "completed")) is None
         settling = asyncio.create_task(world.budgets.settle())
@@ -163,7 +162,7 @@ def test_what_is_recorded_while_postgres_is_away_is_written_when_it_is_back(data
 
 def test_a_client_that_hangs_up_at_the_last_word_has_used_it_all_the_same(database: str) -> None:
     async def story(world: World) -> None:
-        usage = SessionUsage(world.budgets, await world.opened(), ANN, AGENT, MODEL)
+        usage = Metered(world.budgets, await world.opened(), ANN, AGENT, MODEL)
         recording = asyncio.create_task(usage.record(1, RecordUsage("resp_1", TOLD, "completed")))
         await asyncio.sleep(0)  # it has begun
         recording.cancel()
@@ -177,7 +176,7 @@ def test_a_client_that_hangs_up_at_the_last_word_has_used_it_all_the_same(databa
 
 def test_where_no_budget_holds_usage_waits_for_that_of_others_and_is_written_soon(database: str) -> None:
     async def story(world: World) -> None:
-        usages = [SessionUsage(world.budgets, await world.opened(who), who, AGENT, MODEL) for who in (ANN, BOB, ANN)]
+        usages = [Metered(world.budgets, await world.opened(who), who, AGENT, MODEL) for who in (ANN, BOB, ANN)]
         settling = asyncio.create_task(world.budgets.settle())
         for usage in usages:
             assert await usage.record(1, RecordUsage("resp_1", TOLD, "completed")) is None
@@ -193,8 +192,8 @@ def test_where_no_budget_holds_usage_waits_for_that_of_others_and_is_written_soo
 
 def test_what_waits_to_be_written_counts_as_the_next_response_begins(database: str) -> None:
     async def story(world: World) -> None:
-        usage = SessionUsage(world.budgets, await world.opened(), ANN, AGENT, MODEL)
-        other = SessionUsage(world.budgets, await world.opened(), ANN, AGENT, MODEL)
+        usage = Metered(world.budgets, await world.opened(), ANN, AGENT, MODEL)
+        other = Metered(world.budgets, await world.opened(), ANN, AGENT, MODEL)
         await other.check(1, "resp_1")
         other.leave()  # a client that hung up: nothing has written what its response counts as
         assert await usage.check(1, "resp_1") is not None
@@ -204,7 +203,7 @@ def test_what_waits_to_be_written_counts_as_the_next_response_begins(database: s
 
 def test_of_a_session_that_was_erased_nothing_is_owed(database: str) -> None:
     async def story(world: World) -> None:
-        usage = SessionUsage(world.budgets, session_id := await world.opened(), ANN, AGENT, MODEL)
+        usage = Metered(world.budgets, session_id := await world.opened(), ANN, AGENT, MODEL)
         await world.store.count(delete(sessions).where(sessions.c.id == session_id))
         assert await usage.record(1, RecordUsage("resp_1", TOLD, "completed")) is None
         await world.budgets.close()
