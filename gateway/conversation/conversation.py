@@ -24,6 +24,7 @@ from __future__ import annotations
 from collections.abc import Container
 from dataclasses import replace
 from functools import partial
+from math import inf
 from uuid import UUID
 
 from gateway.conversation.actions import Action, KeepMessages, LetClientIn, RecordCall, Reopen, SendToClient
@@ -351,14 +352,13 @@ class Conversation:
         self._is_given_up = True
         return over or [Reopen("upstream_hung")]
 
-    def wake_at(self, now: float) -> float | None:
-        """Return when `tick` should be called, if no event comes first."""
+    def wake_at(self, now: float) -> float:
+        """Return when `tick` should be called, if no event comes first; infinity: only an event matters."""
         if not self.is_open:
             return self._handshake.wake_at
         if self._is_given_up or self._has_more:
-            return None
-        moments = (self._speaker.wake_at(now), self._results.wake_at(), self.limits.wake_at(), self._hearing.wake_at())
-        return min((moment for moment in moments if moment is not None), default=None)
+            return inf
+        return min(self._speaker.wake_at(now), self._results.wake_at(), self.limits.wake_at(), self._hearing.wake_at())
 
     # — before the client is let in —
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import inf
 
 from gateway.close_codes import ENDED
 from gateway.conversation.actions import Action, CheckBudget, Close, Event, RecordUsage
@@ -51,10 +52,10 @@ class SessionLimits:
             return []
         return [end("idle")]
 
-    def wake_at(self) -> float | None:
+    def wake_at(self) -> float:
         """Return when `over` has to be asked."""
         if self.began_at is None or self.lively_at is None:
-            return None
+            return inf
         return min(self.began_at + self.agent.max_session_seconds, self.lively_at + self.agent.max_idle_seconds)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from math import inf
 
 from gateway.conversation.actions import Action, Event, SendToClient, SendToModel
 from gateway.conversation.client.requests import TRANSFER, ClientRequests
@@ -15,7 +16,7 @@ from gateway.conversation.turn_taking import filler
 from gateway.conversation.turn_taking.call_end import CallEnd
 from gateway.conversation.turn_taking.rules import Ask, next_ask, wake_at
 from gateway.conversation.turn_taking.scheduler import ResponseScheduler
-from gateway.conversation.turn_taking.slot import Active, Asked, By
+from gateway.conversation.turn_taking.slot import Active, Asked, By, Idle
 
 HUNG_FACTOR = 2
 """A server that is silent for so many times what a create may take is taken for hung."""
@@ -61,17 +62,15 @@ class Speaker:
         ask = next_ask(self.scheduler, now)
         return [*actions, *(self.call_end.due(now) if ask is None else self._ask(ask, now))]
 
-    def wake_at(self, now: float) -> float | None:
-        """Return when `say` has events, if no event comes first; None: only an event can tell."""
+    def wake_at(self, now: float) -> float:
+        """Return when `say` has events, if no event comes first; infinity: only an event can tell."""
         slot = self.scheduler.slot
-        until = slot.until if isinstance(slot, Asked | Active) else None
-        moments = (wake_at(self.scheduler, now), until, self._hangs_at(), self.call_end.wake_at(now))
-        return min((moment for moment in moments if moment is not None), default=None)
+        due = wake_at(self.scheduler, now) if isinstance(slot, Idle) else slot.until
+        return min(due, self._hangs_at(), self.call_end.wake_at(now))
 
     def hangs(self, now: float) -> bool:
         """Return True if a server that was asked to speak has been silent for too long."""
-        hangs_at = self._hangs_at()
-        return hangs_at is not None and hangs_at <= now
+        return self._hangs_at() <= now
 
     def cut(self, reason: str) -> list[Action]:
         """Tell the client that the active response has ended with its connection."""
@@ -95,9 +94,9 @@ class Speaker:
         self.client.resend_buffer.said(event)  # a connection may be dead, and the gateway not know it yet
         return [SendToModel(event)]
 
-    def _hangs_at(self) -> float | None:
+    def _hangs_at(self) -> float:
         since = self.scheduler.silent_since
-        return None if since is None else since + HUNG_FACTOR * self.scheduler.pacing.create_seconds
+        return inf if since is None else since + HUNG_FACTOR * self.scheduler.pacing.create_seconds
 
     def _ask(self, ask: Ask, now: float) -> list[Action]:
         if ask.by is By.CLIENT:

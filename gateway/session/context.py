@@ -144,9 +144,9 @@ class Alarm:
         self._at = math.inf
         self._timer: asyncio.TimerHandle | None = None
 
-    def ring_at(self, moment: float | None) -> None:
-        """Ring at this moment, unless the alarm rings before it; None asks for no moment."""
-        if moment is None or moment >= self._at:
+    def ring_at(self, moment: float) -> None:
+        """Ring at this moment, unless the alarm rings before it; infinity asks for no moment."""
+        if moment >= self._at:
             return
         self.stop()
         self._at = moment

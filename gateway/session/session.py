@@ -242,7 +242,7 @@ class Session:
             await self._reader.is_open.wait()
             link, now = self._link(), time.monotonic()
             wake_at = link.conversation.wake_at(now)
-            if wake_at is None or wake_at > now:
+            if wake_at > now:
                 self.state.alarm.ring_at(wake_at)
             else:
                 await self._effects.execute(link, link.conversation.tick(now))

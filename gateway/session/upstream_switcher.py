@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import random
 import time
 from collections.abc import Awaitable, Callable
@@ -304,11 +305,10 @@ class UpstreamSwitcher:
 
     async def _receive_one(self, link: UpstreamLink, within: float | None = None) -> None:
         """Have the conversation receive the next event, or hear that so much time has passed without one."""
-        wake_at = link.conversation.wake_at(time.monotonic())
-        waits = [each for each in (within, wake_at and wake_at - time.monotonic()) if each is not None]
-        frame = None
+        now, frame = time.monotonic(), None
+        waits = max(0.0, min(math.inf if within is None else within, link.conversation.wake_at(now) - now))
         try:
-            async with asyncio.timeout(max(0.0, min(waits)) if waits else None):
+            async with asyncio.timeout(None if waits == math.inf else waits):
                 frame = await link.upstream.receive()
         except TimeoutError:
             await self._effects.execute(link, link.conversation.tick(time.monotonic()))

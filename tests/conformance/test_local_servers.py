@@ -78,7 +78,7 @@ class Duet:
 
     def wait(self, seconds: float) -> None:
         until = self.now + seconds
-        while (wake_at := self.brain.wake_at(self.now)) is not None and wake_at <= until:
+        while (wake_at := self.brain.wake_at(self.now)) <= until:
             self.now = wake_at
             self._do(self.brain.tick(self.now))
             self.settle()

@@ -19,6 +19,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from math import inf
 from typing import Any
 
 from gateway.close_codes import INTERNAL_ERROR
@@ -82,8 +83,8 @@ class Handshake:
     """As it was last asked for."""
     seeds: Seeds = field(default_factory=Seeds)
     """The items of the past: the client has heard of them in an earlier epoch."""
-    wake_at: float | None = None
-    """When `tick` has something to say, if no event comes first."""
+    wake_at: float = inf
+    """When `tick` has something to say, if no event comes first; infinity: only an event can tell."""
     _has_asked: bool = False
     _before: Event = field(default_factory=dict)
     _problem: UpstreamError | None = None
@@ -111,11 +112,11 @@ class Handshake:
 
     def tick(self, now: float) -> list[Action]:
         """Do what is due by now; the first call tells that the connection is there."""
-        if self.wake_at is None and not self._has_asked:
+        if self.wake_at == inf and not self._has_asked:
             self.wake_at = now if self.joins else now + CREATED_SECONDS
-        if self.wake_at is None or now < self.wake_at:
+        if now < self.wake_at:
             return []
-        self.wake_at = None
+        self.wake_at = inf
         if self._problem is not None:
             return self._refused(self._problem)
         if not self._has_asked:
@@ -144,10 +145,10 @@ class Handshake:
 
     def _wait_for_echoes(self, now: float) -> None:
         self.is_open = not self.seeds.waiting
-        self.wake_at = None if self.is_open else now + ECHO_SECONDS
+        self.wake_at = inf if self.is_open else now + ECHO_SECONDS
 
     def _ask(self) -> list[Action]:
-        self.configured, self._has_asked, self.wake_at = self._wanted(), True, None
+        self.configured, self._has_asked, self.wake_at = self._wanted(), True, inf
         return [SendToModel(self.ours("configure", {"type": UPDATE_SESSION, "session": self.configured}))]
 
     def _wanted(self) -> Event:
@@ -177,7 +178,7 @@ class Handshake:
             warnings.append(
                 Warn(f"session update applied after an error ({_in_words(self._problem)}); taking it for a warning")
             )
-        self.session, self._problem, self.wake_at = session or {"id": None}, None, None
+        self.session, self._problem, self.wake_at = session or {"id": None}, None, inf
         self.is_open, self.wants_past = not self.has_past, self.has_past
         return warnings
 
@@ -197,7 +198,7 @@ class Handshake:
         return []
 
     def _refused(self, error: UpstreamError) -> list[Action]:
-        self._problem = self.wake_at = None
+        self._problem, self.wake_at = None, inf
         left_out = self.tools.leave_out(error)
         if left_out is not None:
             return [left_out, *self._ask()]

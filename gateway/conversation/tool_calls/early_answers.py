@@ -63,9 +63,9 @@ class EarlyAnswers:
         self._held_at = now
         return PAUSE_SECONDS if self.after_seconds is None else HURRY_SECONDS
 
-    def wake_at(self) -> float | None:
+    def wake_at(self) -> float:
         """Return when `due` has something, if no event comes first."""
-        return min((at for _, at in self._open()), default=None)
+        return min([at for _, at in self._open()], default=math.inf)
 
     def is_given(self, call: Call) -> bool:
         """Return True if the conversation has an early answer of this call."""

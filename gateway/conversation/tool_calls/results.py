@@ -61,7 +61,7 @@ class ResultSender:
         """Answer early what is open now: the server holds the talk for it. Return when to ask it again, in seconds."""
         return self._early.hurry(now)
 
-    def wake_at(self) -> float | None:
+    def wake_at(self) -> float:
         """Return when `answer_early` has something, if no event comes first."""
         return self._early.wake_at()
 

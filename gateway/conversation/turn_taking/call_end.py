@@ -107,10 +107,10 @@ class CallEnd:
         was_lost, self.has_lost_transfer = self.has_lost_transfer, False
         return was_lost
 
-    def wake_at(self, now: float) -> float | None:
+    def wake_at(self, now: float) -> float:
         """Return when `due` has something, if no event comes first."""
         wanted = self.wanted
-        return None if wanted is None else min(self._ends_at(wanted, now), wanted.at + END_SECONDS)
+        return math.inf if wanted is None else min(self._ends_at(wanted, now), wanted.at + END_SECONDS)
 
     def _ends_at(self, wanted: WantedEnd, now: float) -> float:
         """Return when the call may end, as far as is known; infinity where only an event can tell."""

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from math import inf
 
 from gateway.conversation.actions import Action, KeepMoments, NoteTold
 from gateway.conversation.call_table import Call, Stage
@@ -292,9 +293,9 @@ class Hearing:
         """True where it is known of every response what was heard, or that it cannot be known."""
         return not self._answers
 
-    def wake_at(self) -> float | None:
+    def wake_at(self) -> float:
         """Return when `take` has more to tell, if nothing happens before."""
-        return min((self._due_at(each) for each in self._answers.values() if each.has_ended), default=None)
+        return min([self._due_at(each) for each in self._answers.values() if each.has_ended], default=inf)
 
     def take(self, now: float) -> list[Action]:
         """Return what is to be written by now, once."""

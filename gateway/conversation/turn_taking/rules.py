@@ -1,6 +1,6 @@
 """What the gateway asks the model for next, and when: an ordered list of rules, each with its reason.
 
-The first rule that has something due now decides. A rule says when it may ask, if no event comes first; None means
+The first rule that has something due now decides. A rule says when it may ask, if no event comes first; infinity means
 that only an event can tell. Questions and fillers wait until every result is told. How long a result waits,
 `late_results` decides.
 """
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import inf
 
 from gateway.conversation.call_table import Call
 from gateway.conversation.turn_taking.late_results import due_at
@@ -37,39 +38,34 @@ class Rule:
 
     by: By
     reason: str
-    at: Callable[[ResponseScheduler, float], float | None]
+    at: Callable[[ResponseScheduler, float], float]
     about: Callable[[ResponseScheduler, float], tuple[Call, ...]] = lambda _scheduler, _now: ()
 
 
-def _clients_at(scheduler: ResponseScheduler, _now: float) -> float | None:
-    return _free_at(scheduler) if scheduler.waiting else None
+def _clients_at(scheduler: ResponseScheduler, _now: float) -> float:
+    return _free_at(scheduler) if scheduler.waiting else inf
 
 
-def _results_at(scheduler: ResponseScheduler, now: float) -> float | None:
-    untold, at = scheduler.calls.untold(), _ours_at(scheduler, now)
-    if at is None or not (untold or scheduler.owed_at is not None):
-        return None
-    moments = [due_at(call, scheduler) for call in untold]
+def _results_at(scheduler: ResponseScheduler, now: float) -> float:
+    moments = [due_at(call, scheduler) for call in scheduler.calls.untold()]
     if scheduler.owed_at is not None:
         moments.append(scheduler.owed_at)
-    return max(at, min(moments))
+    return max(_ours_at(scheduler, now), min(moments)) if moments else inf
 
 
-def _questions_at(scheduler: ResponseScheduler, now: float) -> float | None:
-    asked = [call for call in scheduler.calls.waiting_for_yes() if call.question_heard_in is None]
-    at = _aside_at(scheduler, now)
-    if at is None or not asked or not scheduler.asks_aloud:
-        return None
-    return max(at, _urgent_at(scheduler))
+def _questions_at(scheduler: ResponseScheduler, now: float) -> float:
+    if not scheduler.asks_aloud or not _questions(scheduler, now):
+        return inf
+    return max(_aside_at(scheduler, now), _urgent_at(scheduler))
 
 
 def _questions(scheduler: ResponseScheduler, _now: float) -> tuple[Call, ...]:
     return tuple(call for call in scheduler.calls.waiting_for_yes() if call.question_heard_in is None)
 
 
-def _fillers_at(scheduler: ResponseScheduler, now: float) -> float | None:
-    at, moments = _aside_at(scheduler, now), [moment for _, moment in _fillers(scheduler)]
-    return None if at is None or not moments else max(at, min(moments))
+def _fillers_at(scheduler: ResponseScheduler, now: float) -> float:
+    moments = [moment for _, moment in _fillers(scheduler)]
+    return max(_aside_at(scheduler, now), min(moments)) if moments else inf
 
 
 def _filled(scheduler: ResponseScheduler, now: float) -> tuple[Call, ...]:
@@ -102,15 +98,14 @@ def is_queued(call: Call) -> bool:
     return bool(call.queue_seconds) and (call.behavior.say_after is None or call.filled_at is None)
 
 
-def _free_at(scheduler: ResponseScheduler) -> float | None:
-    """When the slot may be taken; None where only an event can tell."""
-    return scheduler.slot.not_before if isinstance(scheduler.slot, Idle) else None
+def _free_at(scheduler: ResponseScheduler) -> float:
+    """When the slot may be taken."""
+    return scheduler.slot.not_before if isinstance(scheduler.slot, Idle) else inf
 
 
-def _ours_at(scheduler: ResponseScheduler, now: float) -> float | None:
+def _ours_at(scheduler: ResponseScheduler, now: float) -> float:
     """The same, for what the gateway asks for: the user goes first, and a server that failed has a pause."""
-    free_at = _free_at(scheduler)
-    return None if free_at is None else max(free_at, scheduler.pacing.retry_at, busy_until(scheduler.user), now)
+    return max(_free_at(scheduler), scheduler.pacing.retry_at, busy_until(scheduler.user), now)
 
 
 def _urgent_at(scheduler: ResponseScheduler) -> float:
@@ -118,10 +113,10 @@ def _urgent_at(scheduler: ResponseScheduler) -> float:
     return max(scheduler.plays_until, scheduler.user_spoke_at + scheduler.quiet_seconds)
 
 
-def _aside_at(scheduler: ResponseScheduler, now: float) -> float | None:
+def _aside_at(scheduler: ResponseScheduler, now: float) -> float:
     """When something may be said that tells no result: never while one is there to be told."""
     if scheduler.waiting or scheduler.owed_at is not None or scheduler.calls.untold():
-        return None
+        return inf
     return _ours_at(scheduler, now)
 
 
@@ -140,15 +135,13 @@ def next_ask(scheduler: ResponseScheduler, now: float) -> Ask | None:
     if not isinstance(scheduler.slot, Idle):  # as `_free_at` says to each rule, at each event of a response
         return None
     for rule in RULES:
-        at = rule.at(scheduler, now)
-        if at is not None and at <= now:
+        if rule.at(scheduler, now) <= now:
             return Ask(rule.by, rule.about(scheduler, now))
     return None
 
 
-def wake_at(scheduler: ResponseScheduler, now: float) -> float | None:
-    """Return when `next_ask` has something, if no event comes first; None where only an event can tell."""
+def wake_at(scheduler: ResponseScheduler, now: float) -> float:
+    """Return when `next_ask` has something, if no event comes first; infinity where only an event can tell."""
     if not isinstance(scheduler.slot, Idle):
-        return None
-    moments = (rule.at(scheduler, now) for rule in RULES)
-    return min((moment for moment in moments if moment is not None), default=None)
+        return inf
+    return min([rule.at(scheduler, now) for rule in RULES])

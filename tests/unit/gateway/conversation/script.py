@@ -154,7 +154,7 @@ class Script:
     def wait(self, seconds: float) -> list[str]:
         """Time passes; the clock of the session ticks when the brain asked to be woken, and only then."""
         until, told_meanwhile = self.now + seconds, []
-        while (wake_at := self.conversation.wake_at(self.now)) is not None and wake_at <= until:
+        while (wake_at := self.conversation.wake_at(self.now)) <= until:
             self.now = wake_at
             actions = self.conversation.tick(self.now)
             told_meanwhile += self._do(actions)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from math import inf
 from typing import Any
 
 import pytest
@@ -143,6 +144,5 @@ def test_what_passes_moves_the_next_waking_to_later_at_most(make: Any, user: lis
     script.conversation.audio_passed("item_1", 4_000, script.now)
     script.conversation.text_passed(piece(), script.now)
     later = script.conversation.wake_at(script.now)
-    assert asked is not None
-    assert later is not None
+    assert asked < inf
     assert later >= asked

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import inf
+
 from gateway.conversation.actions import CheckBudget, RecordUsage
 from gateway.conversation.reconnect.replay import ConversationHistory
 from tests.unit.gateway.conversation.script import STARTED, STOPPED, Script, call, created, done, updated
@@ -15,7 +17,7 @@ def test_a_session_that_has_lasted_as_long_as_it_may_is_over() -> None:
     assert script.wait(59) == []
     script.client(type="input_audio_buffer.clear")
     assert script.wait(2) == ["close 4408 too_long"]
-    assert script.conversation.wake_at(script.now) is None
+    assert script.conversation.wake_at(script.now) == inf
 
 
 def test_a_session_in_which_the_user_says_nothing_is_over() -> None:

@@ -131,7 +131,7 @@ class World:
 
     def pass_time(self, seconds: float) -> None:
         until = self.script.now + seconds
-        while (wake_at := self.script.conversation.wake_at(self.script.now)) is not None and wake_at <= until:
+        while (wake_at := self.script.conversation.wake_at(self.script.now)) <= until:
             self.script.wait(wake_at - self.script.now)
             self.sent()
         self.script.now = until
