@@ -73,7 +73,7 @@ class LeaseConnection:
             libpq.send_query_params(statement.text, *_dumped(statement.parameters))
             result = None
             while libpq.is_busy():
-                if not select.select([libpq.socket], [], [], ANSWER_SECONDS)[0]:
+                if not _is_answered(libpq.socket):
                     raise OperationalError(f"no answer within {ANSWER_SECONDS:g} s")
                 libpq.consume_input()
             while (following := libpq.get_result()) is not None:
@@ -86,6 +86,13 @@ class LeaseConnection:
                 self.close()
             raise errors.error_from_result(result) if result else OperationalError("the connection is gone")
         return [(result.get_value(row, 0) or b"").decode() for row in range(result.ntuples)]
+
+
+def _is_answered(socket: int) -> bool:
+    """Wait for the reply; False: none came. `select.select` takes no file above 1,023, and a gateway has more open."""
+    reply = select.poll()
+    reply.register(socket, select.POLLIN)
+    return bool(reply.poll(ANSWER_SECONDS * 1_000))
 
 
 def _dumped(parameters: list[Any]) -> tuple[Any, Any, Any]:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import resource
 from collections.abc import Iterator
+from contextlib import ExitStack
 from functools import partial
 
 import psycopg
@@ -129,3 +132,16 @@ def test_a_lease_whose_line_has_broken_is_renewed_on_another_at_once(way: tuple[
     getattr(proxy, fault)()
     assert lease.ask(ONE) == ["1"]
     lease.close()
+
+
+def test_a_lease_is_renewed_beside_thousands_of_connections(database: str) -> None:
+    """A gateway of a thousand sessions has as many numbers of open files; `select` takes none above 1,023."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    lease = LeaseConnection(partial(connect, postgres_url(database), "test", CONNECT_SECONDS, BOUNDS))
+    with ExitStack() as many:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 2_048), hard))
+        many.callback(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
+        many.callback(lease.close)
+        for _ in range(1_100):
+            many.callback(os.close, os.dup(0))
+        assert lease.ask(ONE) == ["1"]
