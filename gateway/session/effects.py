@@ -5,6 +5,7 @@ It contains no decisions.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import time
@@ -109,6 +110,7 @@ class EffectExecutor:
                 await self._client.send(event)
             case RecordCall():
                 tasks.create_task(self._start_job(link, action))
+                await asyncio.sleep(0)  # its row is on its way before the next event is decided on
             case Cancel():
                 tasks.create_task(self._cancel(action))
             case Decide():

@@ -143,8 +143,8 @@ class Gathering(ABC):
 class GatheredRuns(Gathering):
     """Gatherer of the runs of one statement that come while another is under way (group commit).
 
-    A run that is alone waits for nothing. The more come at a time, and the longer Postgres takes, the more are in one
-    statement.
+    A run that is alone waits for nothing, not for a turn of the event loop either. The more come at a time, and the
+    longer Postgres takes, the more are in one statement.
     """
 
     _under_way: Batch | None = None
@@ -162,9 +162,13 @@ class GatheredRuns(Gathering):
             return batch.found[key]
         return await self.store.rows(statement)
 
+    @property
+    def is_idle(self) -> bool:
+        """True if a run is sent to Postgres at once."""
+        return self._under_way is None or self._under_way.over.is_set()
+
     async def may_begin(self) -> None:
-        """Wait for those who ask in this turn of the event loop, and for the batch under way."""
-        await asyncio.sleep(0)
+        """Wait for the batch under way."""
         if self._under_way is not None and not self._under_way.over.is_set():
             with suppress(TimeoutError):
                 async with asyncio.timeout(PATIENCE_SECONDS):
