@@ -29,7 +29,6 @@ from gateway.api import (
     revocation,
     users,
 )
-from gateway.api.after_route import AfterRoute
 from gateway.api.dependencies import Gateway, keep
 from gateway.api.error_handlers import add_error_handlers
 from gateway.auth.authenticator import Authenticator, IdentityProvider
@@ -114,7 +113,6 @@ def create_app(settings: GatewaySettings) -> FastAPI:
     loopback = settings.mode == "development" and not settings.origins
     app.add_middleware(RequestFilter, origins=settings.origins, loopback=loopback)
     app.add_middleware(SecurityHeaders)  # outside of the filter, whose answers have them too
-    app.add_middleware(AfterRoute)
     return app
 
 

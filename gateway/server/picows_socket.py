@@ -13,6 +13,7 @@ from typing import Any
 from picows import WSAutoPingStrategy, WSFrame, WSListener, WSMsgType, WSTransport, WSUpgradeResponseWithListener
 from picows.common import WSUpgradeResponse
 from picows.picows import WSProtocol  # type: ignore[attr-defined]
+from websockets.protocol import Protocol
 
 from gateway.bounded_reads import READ_BYTES, BoundedReads
 from gateway.close_codes import RATE_LIMITED
@@ -36,6 +37,8 @@ class PicowsSocket(WireSocket, WSListener):
     def start_keepalive(self) -> None:
         """Hand the connection to picows: uvicorn calls this once it has answered the upgrade."""
         super().start_keepalive()
+        self.conn.parser = Protocol.parse(self.conn)  # The one before it holds the request, with the client's token.
+        next(self.conn.parser)
         protocol = WSProtocol(
             host_port=None,
             ws_path=None,

@@ -12,6 +12,7 @@ from typing import Any
 import uvicorn
 from fastapi import FastAPI
 
+from gateway.api.after_route import AfterRoute
 from gateway.api.dependencies import gateway_in
 from gateway.app import create_app
 from gateway.background.full_collections import leave_full_collections
@@ -83,6 +84,8 @@ def serve(
         ssl_certfile=settings.tls_certificate,
         ssl_keyfile=settings.tls_key,
     )
+    config.load()
+    config.loaded_app = AfterRoute(config.loaded_app)
     scheme = "http" if settings.tls_certificate is None else "https"
     with listening_socket(settings.host, settings.port) as listener:
         log.info("listening on %s://%s:%s", scheme, *listener.getsockname()[:2])

@@ -12,7 +12,7 @@ from starlette.websockets import WebSocketDisconnect
 from gateway.api.after_route import AfterRoute, run_after_route
 
 
-def app_of(seen: list[Any]) -> FastAPI:
+def app_of(seen: list[Any]) -> AfterRoute:
     app = FastAPI()
 
     @app.websocket("/talk")
@@ -35,8 +35,7 @@ def app_of(seen: list[Any]) -> FastAPI:
     async def page() -> str:
         return "page"
 
-    app.add_middleware(AfterRoute)
-    return app
+    return AfterRoute(app)
 
 
 def test_a_session_runs_behind_its_route_with_a_socket_that_nothing_is_around() -> None:
