@@ -9,9 +9,9 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -24,12 +24,14 @@ import httpx
 import psutil
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidStatus
+from websockets.typing import Subprotocol
 
-from cli.local_stack.process_group import Process, ProcessGroup, free_port
+from cli.local_stack.process_group import Process, ProcessGroup
 from cli.local_stack.stack import agents_folder, our
 from tests.caller import PATIENCE, Caller, Event, message, spoken
 from tests.forked import popen
 from tests.local_http import LOCAL
+from tests.ports import kept_port
 from tests.servers import as_ours
 from tests.simulated import Simulated
 
@@ -100,10 +102,7 @@ class Line:
     def _is_whole(self) -> bool:
         """Start again what has ended, maybe while this asks it."""
         self.revive()
-        try:
-            return all(self._is_ready(name) for name in GATEWAYS if name in self.pids)
-        except httpx.TransportError:
-            return False
+        return all(self._is_ready(name) for name in GATEWAYS if name in self.pids)
 
     @property
     def simulator(self) -> Simulated:
@@ -124,23 +123,38 @@ class Line:
     ) -> AsyncIterator[Caller]:
         """A client on the line, from the upgrade to its own goodbye; `resume` is the token that it comes back with."""
         headers = {"Authorization": f"Bearer {token}", **({"Ringback-Resume": resume} if resume else {})}
-        async with await self._upgraded(on, headers, query) as socket:
+        async with await self.upgraded(on, headers, **query) as socket:
             yield Caller(socket)
 
-    async def _upgraded(self, on: str, headers: dict[str, str], query: dict[str, str]) -> ClientConnection:
-        """Connect; if the gateway was held up a moment ago, come back as it asks, once it takes sessions again."""
-        where = self.address(on, **query)
+    async def upgraded(
+        self,
+        on: str = GATEWAYS[0],
+        headers: Mapping[str, str] | None = None,
+        subprotocols: Sequence[str] | None = None,
+        **query: str,
+    ) -> ClientConnection:
+        """Connect; if the gateway was held up a moment ago, come back as it asks, once it takes sessions again.
+
+        Raises:
+            InvalidStatus: it refuses the upgrade for another reason.
+        """
+        where, offered = self.address(on, **query), [Subprotocol(name) for name in subprotocols or ()]
+        # Without a bound on what is not heard yet: a test that stops listening would wait 10 s for its goodbye.
+        how: dict[str, Any] = {"max_size": None, "max_queue": None, "open_timeout": PATIENCE}
         while True:
             try:
-                # Without a bound on what is not heard yet: a test that stops listening would wait 10 s for its goodbye.
-                return await connect(where, additional_headers=headers, max_size=None, max_queue=None)
+                return await connect(where, additional_headers=headers, subprotocols=offered or None, **how)
             except InvalidStatus as refused:
                 if HELD_UP not in (refused.response.body or b""):
                     raise
             await asyncio.to_thread(eventually, partial(self._is_ready, on), "the gateway to take sessions")
 
     def _is_ready(self, gateway: str) -> bool:
-        return LOCAL.get(f"{self.url_of(gateway)}/readyz").is_success
+        """Return False also if it ends, or has ended."""
+        try:
+            return LOCAL.get(f"{self.url_of(gateway)}/readyz").is_success
+        except httpx.TransportError:
+            return False
 
     async def ask_for_the_weather(self) -> None:
         """One call of a shipped tool goes all the way round."""
@@ -223,8 +237,8 @@ def running_line(
         ears: what a voice is heard with: sphinx is up at once, and takes little memory.
     """
     with ProcessGroup(popen) as group:
-        second_url = f"http://127.0.0.1:{free_port()}" if gateways > 1 else ""
-        line = Line(f"http://127.0.0.1:{free_port()}", database, logs, group, second_url)
+        second_url = f"http://127.0.0.1:{kept_port()}" if gateways > 1 else ""
+        line = Line(f"http://127.0.0.1:{kept_port()}", database, logs, group, second_url)
         env = {"DATABASE_URL": database, "REDIS_URL": as_ours(redis), "PYTHONPATH": str(ROOT), **(settings or {})}
         env["RINGBACK_TOOL_MODULES"] = tools or "workers.tools"
         upstream = upstream or _start_simulator(line, scenario, voice, ears)
@@ -276,9 +290,12 @@ def _start_simulator(line: Line, scenario: str, voice: bool, ears: str) -> str:
 
 
 def _serves_tools(line: Line) -> bool:
-    """Whoever of the gateways lives may tell."""
-    alive = next(name for name in GATEWAYS if name in line.pids and not line.has_ended(name))
-    return bool(line.get("/v1/tools", on=alive)["data"])
+    """Whoever of the gateways lives may tell; a killed one is not gone at once."""
+    for name in GATEWAYS:
+        if name in line.pids and not line.has_ended(name):
+            with suppress(httpx.TransportError):
+                return bool(line.get("/v1/tools", on=name)["data"])
+    return False
 
 
 def redis_number(first: int) -> int:

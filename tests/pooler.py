@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 
 from cli.local_stack.embedded_servers import UNPRIVILEGED
-from cli.local_stack.process_group import Process, ProcessGroup, free_port
+from cli.local_stack.process_group import Process, ProcessGroup
 from ringback.postgres.url import read
+from tests.ports import kept_port
 
 PGBOUNCER = shutil.which("pgbouncer") or shutil.which("pgbouncer", path="/usr/sbin")
 needs_pgbouncer = pytest.mark.skipif(
@@ -31,7 +32,7 @@ SIZES = {"transaction": 3, "session": 60}
 @contextmanager
 def pgbouncer(database: str, folder: Path, mode: str, manner: str) -> Iterator[str]:
     """The URL of the same database behind it, for as long as the context lasts."""
-    there, port = read(database).arguments, free_port()
+    there, port = read(database).arguments, kept_port()
     target = " ".join(f"{name}={there[name]}" for name in ("host", "port", "user", "password") if there.get(name))
     ini = folder / f"{mode}-{manner}.ini"
     ini.write_text(

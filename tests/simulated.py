@@ -8,8 +8,8 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
-from cli.local_stack.process_group import free_port
 from tests.local_http import LOCAL
+from tests.ports import kept_port
 
 Event = dict[str, Any]
 
@@ -36,7 +36,7 @@ class Simulated:
 
     def choose_port(self) -> int:
         """A free one, noted so that `order` finds it."""
-        port = free_port()
+        port = kept_port()
         self._port_file.write_text(str(port), encoding="utf-8")
         return port
 

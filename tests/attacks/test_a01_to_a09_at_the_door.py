@@ -37,12 +37,12 @@ NO_TOKENS = [
 async def test_a01_without_a_token_that_is_known_there_is_no_upgrade_and_no_upstream(
     fort: Fort, headers: dict[str, str]
 ) -> None:
-    before = len(fort.model.connections)
+    before = fort.connections()
     with pytest.raises(InvalidStatus) as refused:
         async with connect(fort.line.address(), additional_headers=headers):
             pass
     assert refused.value.response.status_code == 401
-    assert len(fort.model.connections) == before, "nobody has called the Realtime API"
+    assert fort.connections() == before, "nobody has called the Realtime API"
 
 
 def bad_tokens(fort: Fort) -> dict[str, str]:
@@ -68,11 +68,11 @@ def bad_tokens(fort: Fort) -> dict[str, str]:
 
 async def test_a02_a_jwt_that_is_not_whole_current_and_ours_lets_nobody_in(fort: Fort) -> None:
     assert await fort.knock(fort.provider.token("ann")) == 101
-    before = len(fort.model.connections)
+    before = fort.connections()
     assert {what: await fort.knock(token) for what, token in bad_tokens(fort).items()} == dict.fromkeys(
         bad_tokens(fort), 401
     )
-    assert len(fort.model.connections) == before
+    assert fort.connections() == before
 
 
 async def test_a03_a_client_secret_lets_one_of_two_in_who_come_at_once(fort: Fort) -> None:
@@ -99,7 +99,7 @@ async def test_a04_a_client_secret_opens_nobody_elses_session(fort: Fort) -> Non
 async def resume_with(fort: Fort, secret: str, token: str) -> tuple[int, bytes]:
     headers = {"Authorization": f"Bearer {secret}", "Ringback-Resume": token}
     with pytest.raises(InvalidStatus) as refused:
-        async with connect(fort.line.address(ringback="resume"), additional_headers=headers):
+        async with await fort.line.upgraded(headers=headers, ringback="resume"):
             pass
     return refused.value.response.status_code, bytes(refused.value.response.body or b"")
 
@@ -120,12 +120,12 @@ async def test_a05_a_token_in_a_url_opens_nothing_and_is_in_no_log(fort: Fort, n
 
 
 async def test_a06_a_page_of_somebody_else_opens_nothing_whatever_the_browser_holds(fort: Fort) -> None:
-    before = len(fort.model.connections)
+    before = fort.connections()
     cookies = {"Cookie": f"session={TOKEN}; token={TOKEN}; authorization=Bearer {TOKEN}"}
     assert await fort.knock(None, Origin="https://evil.example", **cookies) == 403
     assert await fort.knock(TOKEN, Origin="https://evil.example", **cookies) == 403
     assert await fort.knock(None, Origin=ORIGIN, **cookies) == 401, "no cookie is looked at"
-    assert len(fort.model.connections) == before
+    assert fort.connections() == before
 
 
 FOREIGN = [
@@ -217,7 +217,7 @@ async def test_a08_a_jwt_that_was_issued_before_its_user_was_signed_out_is_void(
 async def test_a09_of_the_subprotocols_only_the_agreed_one_comes_back(fort: Fort) -> None:
     """The token is one of them where a browser calls, and never an answer."""
     offered = ["realtime", f"openai-insecure-api-key.{TOKEN}", "openai-beta.realtime-v1", marker("evil")]
-    async with connect(fort.line.address(), subprotocols=offered) as socket:  # type: ignore[arg-type]
+    async with await fort.line.upgraded(subprotocols=offered) as socket:
         assert socket.response is not None
         answered = socket.response.headers
         assert socket.subprotocol == "realtime"
@@ -226,7 +226,7 @@ async def test_a09_of_the_subprotocols_only_the_agreed_one_comes_back(fort: Fort
 
 async def test_a09_without_the_agreed_one_none_is_answered(fort: Fort) -> None:
     offered = [f"openai-insecure-api-key.{TOKEN}", marker("evil")]
-    async with connect(fort.line.address(), subprotocols=offered) as socket:  # type: ignore[arg-type]
+    async with await fort.line.upgraded(subprotocols=offered) as socket:
         assert socket.subprotocol is None
 
 

@@ -11,12 +11,13 @@ import pytest
 import redis
 
 from cli.local_stack.embedded_servers import Servers, _installed
-from cli.local_stack.process_group import Process, ProcessGroup, free_port
+from cli.local_stack.process_group import Process, ProcessGroup
 from cli.local_stack.stack import our
 from tests.attacks.toolbox.fort import Fort
 from tests.attacks.toolbox.queues import still_works
 from tests.forked import popen
 from tests.line import TOKEN
+from tests.ports import kept_port
 
 pytestmark = [pytest.mark.anyio, pytest.mark.long]
 
@@ -31,7 +32,7 @@ def test_a42_whoever_has_no_password_is_not_let_in(fort: Fort, servers: Servers)
 
 @pytest.mark.parametrize("what", ["gateway", "worker"])
 def test_a42_production_does_not_start_on_a_redis_that_lets_in_anybody(what: str, tmp_path: Path) -> None:
-    port, (_, binary) = free_port(), _installed()
+    port, (_, binary) = kept_port(), _installed()
     argv: list[str | Path] = [binary, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(tmp_path)]
     env = {
         "RINGBACK_MODE": "production",

@@ -19,13 +19,14 @@ import psutil
 import redis
 
 from cli.local_stack.embedded_servers import Servers
-from cli.local_stack.process_group import Process, ProcessError, ProcessGroup, free_port
+from cli.local_stack.process_group import Process, ProcessError, ProcessGroup
 from cli.local_stack.stack import our
 from tests.chaos import rows
 from tests.chaos.ledger import EFFECTS
 from tests.forked import popen
 from tests.line import KEY, ROOT, eventually
 from tests.local_http import LOCAL
+from tests.ports import kept_port
 from tests.servers import frozen
 
 RESUME_SECONDS = 20
@@ -180,8 +181,8 @@ def crew_at_work(
     effects = folder / "effects.jsonl"
     effects.touch()
     with ProcessGroup(popen) as group:
-        ports = {f"gateway{number}": free_port() for number in range(1, gateways + 1)}
-        crew = Crew(servers, group, folder, ports, free_port())
+        ports = {f"gateway{number}": kept_port() for number in range(1, gateways + 1)}
+        crew = Crew(servers, group, folder, ports, kept_port())
         stores = {"DATABASE_URL": servers.database_url, "REDIS_URL": servers.redis_url, "PYTHONPATH": str(ROOT)}
         argv: list[str | Path] = [
             sys.executable,

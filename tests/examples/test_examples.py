@@ -17,11 +17,12 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from cli.local_stack.process_group import Process, free_port
+from cli.local_stack.process_group import Process
 from cli.local_stack.stack import Stack, running_stack
 from ringback.tools.decorator import Tool
 from tests.guarantees.toolbox import FOLDER, GO
 from tests.line import Line, eventually, running_line
+from tests.ports import kept_port
 from workers.remote_tools.loader import load
 from workers.tool_registry import load_tools
 
@@ -124,7 +125,7 @@ def test_a_caller_who_hung_up_before_the_result_has_it_sent_to_the_agents_webhoo
     database: str, redis_db: str, tmp_path: Path
 ) -> None:
     """examples/receive_late_results.py, and the table that its docstring adds to an agent's file."""
-    receiver, log = urlsplit(f"http://127.0.0.1:{free_port()}/"), tmp_path / "receiver.log"
+    receiver, log = urlsplit(f"http://127.0.0.1:{kept_port()}/"), tmp_path / "receiver.log"
     folder, ledger = tmp_path / "agents", tmp_path / "ledger"
     for each in (folder, ledger):
         each.mkdir()

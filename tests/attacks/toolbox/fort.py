@@ -20,7 +20,6 @@ from uuid import UUID
 import httpx
 import psycopg
 from psycopg import sql
-from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
 from cli.local_stack.embedded_servers import Servers
@@ -98,13 +97,23 @@ class Fort:
         return str(answer.json()["value"])
 
     async def knock(self, token: str | None = None, on: str = FIRST, **headers: str) -> int:
-        """Ask for an upgrade, and hang up again; returns the HTTP status."""
+        """Ask for an upgrade, and hang up again; returns the HTTP status. Whoever is busy is asked again."""
         given = {**({"Authorization": f"Bearer {token}"} if token else {}), **headers}
         try:
-            async with connect(self.line.address(on), additional_headers=given):
+            async with await self.line.upgraded(on, given):
                 return 101
         except InvalidStatus as refused:
             return refused.response.status_code
+
+    def connections(self) -> int:
+        """How many there were to the Realtime API, once no session goes on that may yet make one."""
+        going_on = "SELECT id FROM sessions WHERE state NOT IN ('detached', 'ended')"
+        eventually(lambda: self.query(going_on) == [], "every session to be over")
+        return len(self.model.connections)
+
+    def says(self, words: str, name: str = "*") -> None:
+        """Wait until these words are in the log of some process, or of this one."""
+        eventually(lambda: words in self.logs(name), f"a log to say {words!r}")
 
     def upstream_of(self, words: str) -> Heard:
         """The one connection to the Realtime API on which these words were said; waits for it."""

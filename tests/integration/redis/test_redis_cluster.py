@@ -12,10 +12,11 @@ import pytest
 from redis import Redis
 
 from cli.local_stack.embedded_servers import _installed
-from cli.local_stack.process_group import Process, ProcessGroup, free_port
+from cli.local_stack.process_group import Process, ProcessGroup
 from cli.local_stack.stack import agents_folder, our
 from ringback.redis import check
 from tests.forked import run
+from tests.ports import kept_port
 
 ROOT = Path(__file__).parents[3]
 SECONDS = 30
@@ -24,8 +25,8 @@ SECONDS = 30
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Yield the URL of a node of a cluster, without a slot."""
-    folder, port = tmp_path_factory.mktemp("cluster"), free_port()
-    cluster = ["--cluster-enabled", "yes", "--cluster-port", str(free_port()), "--save", "", "--dir", str(folder)]
+    folder, port = tmp_path_factory.mktemp("cluster"), kept_port()
+    cluster = ["--cluster-enabled", "yes", "--cluster-port", str(kept_port()), "--save", "", "--dir", str(folder)]
     argv: list[str | Path] = [_installed()[1], "--bind", "127.0.0.1", "--port", str(port), *cluster]
     ready = re.compile("Ready to accept connections")
     with ProcessGroup() as group:

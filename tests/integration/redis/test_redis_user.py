@@ -11,9 +11,10 @@ import redis
 import yaml
 
 from cli.local_stack.embedded_servers import _installed
-from cli.local_stack.process_group import Process, ProcessGroup, free_port
+from cli.local_stack.process_group import Process, ProcessGroup
 from ringback.redis import check
 from ringback.redis.keyspace import USER, USER_RULES
+from tests.ports import kept_port
 
 ROOT = Path(__file__).parents[3]
 PASSWORD = "letters1and2digits3"
@@ -65,7 +66,7 @@ def command() -> list[str]:
 
 @pytest.fixture(scope="module")
 def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
-    port, folder = free_port(), tmp_path_factory.mktemp("redis")
+    port, folder = kept_port(), tmp_path_factory.mktemp("redis")
     _, binary = _installed()
     argv: list[str | Path] = [binary, *command()[1:], "--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder)]
     ready = re.compile("Ready to accept connections")
@@ -101,7 +102,7 @@ def test_nobody_else_is_let_in(port: int, who: str) -> None:
 def test_a_process_is_told_whether_redis_is_open_to_clients_without_a_password(port: int) -> None:
     url = f"redis://{USER}:{PASSWORD}@127.0.0.1:{port}/0"
     assert check.is_open(url, redis.Redis.from_url) is False
-    assert check.is_open(f"redis://{USER}:x@127.0.0.1:{free_port()}/0", redis.Redis.from_url) is None
+    assert check.is_open(f"redis://{USER}:x@127.0.0.1:{kept_port()}/0", redis.Redis.from_url) is None
 
 
 def test_it_may_do_what_carries_a_message(ours: redis.Redis) -> None:

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 import psutil
 import pytest
 
-from cli.local_stack.process_group import free_port
 from tests.integration.toolbox.line import CELERY, Line, eventually
 from tests.local_http import LOCAL
+from tests.ports import kept_port
 from tests.scraped import TOKEN, Scraped, scrape
 
 OURS = ("cli", "worker", "--queues", "errands")
@@ -52,7 +52,7 @@ def scraped_after(url: str, calls: int) -> Scraped:
     ids=["threads", "prefork", "processes"],
 )
 def test_every_call_of_a_worker_is_counted_once_in_whatever_process_it_ran(line: Line, argv: tuple[str, ...]) -> None:
-    port = free_port()
+    port = kept_port()
     url = f"http://127.0.0.1:{port}"
     with line.worker(*argv, **on(port)):
         call(line)
@@ -68,7 +68,7 @@ def test_every_call_of_a_worker_is_counted_once_in_whatever_process_it_ran(line:
 
 
 def test_a_killed_child_takes_no_count_with_it(line: Line) -> None:
-    port = free_port()
+    port = kept_port()
     url = f"http://127.0.0.1:{port}"
     with line.worker(*OURS, "--pool", "prefork", "--concurrency", "1", **on(port)) as worker:
         call(line, 2)
@@ -81,7 +81,7 @@ def test_a_killed_child_takes_no_count_with_it(line: Line) -> None:
 
 
 def test_a_port_that_is_taken_is_told_in_a_sentence(line: Line) -> None:
-    port = free_port()
+    port = kept_port()
     with (
         line.worker(*CELERY, **on(port)),
         pytest.raises(AssertionError, match="each worker of a machine needs a port of its own"),

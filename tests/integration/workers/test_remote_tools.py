@@ -23,6 +23,7 @@ from ringback.tools.decorator import Tool
 from tests.forked import run
 from tests.integration.toolbox.line import GATEWAY, PATIENCE, ROOT, Line, eventually
 from tests.integration.toolbox.shop import Shop, serving
+from tests.ports import kept_port
 from workers.remote_tools.loader import load
 
 pytestmark = pytest.mark.long  # a worker, and servers
@@ -113,11 +114,6 @@ def _answers(port: int) -> bool:
     except OSError:
         return False
     return True
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as one:
-        return int(one.getsockname()[1])
 
 
 def lives(pid: int) -> bool:
@@ -211,7 +207,7 @@ def test_no_server_outlives_a_worker_that_is_killed(line: Elsewhere, tmp_path: P
 
 
 def test_an_mcp_server_over_http_is_called_and_comes_back(line: Elsewhere, tmp_path: Path) -> None:
-    port = free_port()
+    port = kept_port()
     with http_server(port) as first:
         line.write(f'[mcp.tickets]\nurl = "http://127.0.0.1:{port}/mcp"\n{OPTIONS}')
         with line.worker(*RINGBACK):
