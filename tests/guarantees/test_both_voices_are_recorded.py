@@ -62,6 +62,11 @@ class Studio:
             kept[epoch] += ms if voice == "caller" else 0
         return all(kept[epoch + 1] >= 1_000 for epoch in range(epochs))
 
+    def is_over(self, session: str) -> None:
+        """Wait until the talk is: all that is kept of it is in its rows then."""
+        path = f"/v1/sessions/{session}"
+        eventually(lambda: self.line.get(path, on=SECOND)["state"] == "ended", "the talk to be over")
+
     def sides(self, session: str) -> tuple[bytes, bytes]:
         """The samples of the caller and of the model."""
         answer = self.ask("GET", f"/v1/sessions/{session}/recording")
@@ -145,6 +150,7 @@ async def test_the_file_holds_both_voices_where_they_were_heard(studio: Studio) 
         )
         are_kept = lambda: {row[0] for row in studio.rows(session)} == {"caller", "model"}  # noqa: E731
         await asyncio.to_thread(eventually, are_kept, "both voices are in rows: the model's once they were played")
+    studio.is_over(session)
     left, right = studio.sides(session)
     asked, told = left.find(question), right.find(answer[: half - SAMPLE * RATE // 100])
     assert asked >= 0
@@ -162,7 +168,7 @@ async def test_an_agent_that_is_not_recorded_leaves_no_row_and_no_word_of_it(stu
         await caller.ask("hello")
         await caller.hear_words(ANSWER)
         assert [event for event in caller.heard if event["type"] == "ringback.session.recorded"] == []
-    eventually(lambda: studio.line.get(f"/v1/sessions/{session}")["state"] == "ended", "the talk is over")
+    studio.is_over(session)
     assert studio.rows(session) == []
     answer = studio.ask("GET", f"/v1/sessions/{session}/recording")
     assert (answer.status_code, answer.json()["error"]["code"]) == (404, "not_found")
@@ -193,7 +199,7 @@ async def test_who_may_listen_is_told_by_a_scope_and_tells_the_audit_log(studio:
         await rings(caller)
         session = caller.session_id
         await speak(caller, noise(5))
-    eventually(lambda: studio.rows(session), "what was said is in its row")
+    studio.is_over(session)
     path = f"/v1/sessions/{session}/recording"
     for closed in (path, f"{path}/waveform"):
         refused = studio.ask("GET", closed, TOKEN)

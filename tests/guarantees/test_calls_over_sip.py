@@ -278,8 +278,8 @@ def test_a_call_that_was_taken_over_and_cannot_be_rejected_is_hung_up(stack: Cal
     with psycopg.connect(in_dialect(stack.line.database, "postgresql")) as connection:
         connection.execute(f"{row} ('wh_left', 'gw_gone', '{call_id}', '{CALLER}', '{FAMILY_NUMBER}')".encode())
     acted(provider, call_id, "hangup")
-    settled = "SELECT settled FROM webhook_receipts WHERE id = 'wh_left'"
-    assert stack.rows(settled) == [("not_rejected",)]
+    settled = "SELECT settled FROM webhook_receipts WHERE id = 'wh_left' AND settled IS NOT NULL"
+    assert eventually(lambda: stack.rows(settled), "the announcement to be settled") == [("not_rejected",)]
 
 
 @pytest.mark.parametrize(

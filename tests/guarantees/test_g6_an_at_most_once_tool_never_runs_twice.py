@@ -103,7 +103,7 @@ async def test_a_call_whose_record_is_not_heard_of_for_longer_than_a_call_may_wa
             postgres.lose_answer_to(b"INSERT INTO jobs", silently=True)
             await caller.ask("What is the weather in London UK?")
             await asyncio.to_thread(bakery.begun)
-            assert postgres.lost.is_set()
+            assert await asyncio.to_thread(postgres.lost.wait, 20), "the row was written"
             bakery.let_go()
             await caller.hear_until(lambda event: event.get("job", {}).get("state") == "acked")
             (job,) = line.jobs(caller.session_id)

@@ -61,6 +61,11 @@ def told(pair: Pair, call_id: str) -> tuple[dict[str, Any], dict[str, Any]]:
     return pair.line.get(f"/v1/jobs/{listed['id']}", on=SECOND), session
 
 
+def is_over(pair: Pair, session_id: str) -> None:
+    """Wait until a session has ended: then all that is known of it is written."""
+    eventually(lambda: pair.session_state(session_id) == "ended", "the session to end")
+
+
 def is_played(moment: Event, answer: str) -> bool:
     return (moment["kind"], moment["response_id"]) == ("response_played", answer)
 
@@ -70,7 +75,8 @@ async def test_a_result_is_heard_as_the_client_says_and_spoken_where_the_client_
         await hears_its_order(pair, ringback, does)
         for ringback, does in (("jobs,playback", reports), ("jobs", cuts_off), ("jobs,playback", None))
     ]
-    eventually(lambda: told(pair, left[0])[0]["heard_by"], "what is known of the client that left")
+    for call_id, _ in (reported, cut_off, left):
+        is_over(pair, told(pair, call_id)[0]["session_id"])
     heard = {}
     for call_id, ms in (reported, cut_off, left):
         job, timeline = told(pair, call_id)

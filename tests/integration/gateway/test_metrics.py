@@ -8,12 +8,13 @@ from collections.abc import Iterator
 from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from cli.local_stack.process_group import free_port
 from tests.line import Line, eventually, running_line
 from tests.local_http import LOCAL
+from tests.ports import kept_port
 from tests.scraped import TOKEN, Scraped, scrape
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(120)]
@@ -21,7 +22,7 @@ pytestmark = [pytest.mark.anyio, pytest.mark.timeout(120)]
 PEOPLE = {"user", "session", "job", "tenant", "agent", "user_id", "session_id", "job_id"}
 WEATHER = {"tool": "weather", "queue": "default"}
 CALLERS = 6
-WORKER_PORT = free_port()
+WORKER_PORT = kept_port()
 
 
 @pytest.fixture
@@ -58,13 +59,24 @@ def named_in_every_log(line: Line, session_id: str) -> None:
     """Each line of each log is an object; those about this session's call name both in fields."""
     (job,) = line.jobs(session_id)
     for process, words in (("gateway", "recorded: weather"), ("worker", "claimed"), ("worker", "succeeded")):
-        lines = [json.loads(each) for each in (line.logs / f"{process}.log").read_text().splitlines()]
-        about = [each for each in lines if each["message"].endswith(words) and each.get("job") == job["id"]]
-        assert [each["session"] for each in about] == [session_id], (process, words)
+        about = partial(_about, line.logs / f"{process}.log", job["id"], words)
+        (told,) = eventually(about, f"the {process} to log that the job is {words}")
+        assert told["session"] == session_id, (process, words)
     uvicorns = json.loads(
         next(each for each in (line.logs / "gateway.log").read_text().splitlines() if "uvicorn" in each)
     )
     assert uvicorns["logger"] == "uvicorn.error"
+
+
+def _about(log: Path, job_id: str, words: str) -> list[dict[str, Any]]:
+    """The lines about this job that end with these words."""
+    lines = [json.loads(each) for each in log.read_text().splitlines()]
+    return [each for each in lines if each["message"].endswith(words) and each.get("job") == job_id]
+
+
+def _succeeded(url: str) -> float:
+    """How many calls a worker has counted."""
+    return scrape(url).value("ringback_calls_ended_total", state="succeeded", **WEATHER)
 
 
 async def test_what_two_gateway_processes_do_is_told_as_one(line: Line) -> None:
@@ -91,6 +103,8 @@ async def test_what_two_gateway_processes_do_is_told_as_one(line: Line) -> None:
     assert talking.labels & PEOPLE == set()
     over = await asyncio.to_thread(once, line, "no session to be left", ringback_sessions=0)
     assert over.value("ringback_sessions_ended_total", reason="client_closed") == CALLERS + 1
-    worker = scrape(f"http://127.0.0.1:{WORKER_PORT}")
+    url = f"http://127.0.0.1:{WORKER_PORT}"
+    await asyncio.to_thread(eventually, partial(_succeeded, url), "the worker to have counted the call")
+    worker = scrape(url)
     assert worker.value("ringback_calls_ended_total", state="succeeded", **WEATHER) == 1
     assert worker.labels & PEOPLE == set()

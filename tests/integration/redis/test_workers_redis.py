@@ -153,7 +153,9 @@ def test_a_worker_takes_a_message_for_each_free_slot_and_leaves_the_others_to_ot
     with line.worker(*argv[:6], *argv[6:8], "-c", str(slots)):
         eventually(line.workers, "the worker to announce its tools")
         jobs = [line.ask("doze", seconds=25) for _ in range(slots + waiting)]
-        eventually(lambda: canaries(line), "the worker to be full, and to leave its canary")
+        is_full = lambda: [line.job(job_id).state for job_id in jobs].count("running") == slots  # noqa: E731
+        eventually(is_full, "the worker to be full")
+        eventually(lambda: canaries(line), "it to leave its canary")
         waits = {str(job_id) for job_id in jobs if line.job(job_id).state == "pending"}
         assert job_ids_in(line, "ringback:errands") == waits, "a sweeper may have published each of them again"
         assert len(waits) == waiting
@@ -222,6 +224,6 @@ def test_a_stopping_worker_whose_redis_says_nothing_ends_in_time(line: Line) -> 
         line.running(job_id)
         proxy.blackhole()
         worker.send_signal(signal.SIGTERM)
-        assert worker.wait(6.0) == 0
+        assert worker.wait(PATIENCE) == 0, "it does not wait for Redis"
         proxy.heal()
     assert line.job(job_id).error == {"code": "handed_back"}
