@@ -22,6 +22,8 @@ from threading import Lock
 from typing import IO, Any
 
 ROOT = Path(__file__).parents[1]
+FORKING_CLI = (sys.executable, "-m", "tests.forking", str(ROOT / "cli" / "__main__.py"))
+"""The `ringback` command, which forks the processes that it starts. ROOT is where it runs, or in PYTHONPATH."""
 OBEYED = {"PYTHONPATH", "PYTHONUNBUFFERED", "PYTHONWARNINGS"}
 """What a forked process makes something of; every other `PYTHON…` is read by an interpreter as it starts."""
 

@@ -11,8 +11,9 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Playwright, sync_playwright
+from playwright.sync_api import Browser, Playwright, expect, sync_playwright
 
+from tests.caller import PATIENCE
 from tests.line import OF_A_FOLDER, Line, redis_number, running_line
 from tests.servers import own_database, own_redis_db
 
@@ -76,6 +77,7 @@ def playing() -> Iterator[Playwright]:
     if _playing:
         yield _playing[0]
         return
+    expect.set_options(timeout=PATIENCE * 1_000)  # its own 5 s are short for a machine that does other things
     with sync_playwright() as playwright:
         _playing.append(playwright)
         try:

@@ -7,7 +7,6 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import wave
 from array import array
 from collections.abc import Iterator, Sequence
@@ -21,6 +20,7 @@ from typing import IO, Any, cast
 
 from playwright.sync_api import Browser, Locator, Page, expect
 
+from tests.forked import FORKING_CLI
 from tests.servers import folder_for_servers
 
 RATE = 24_000
@@ -145,7 +145,7 @@ class Tab:
 
 
 @contextmanager
-def running_up(ringback: Sequence[str] = (sys.executable, "-m", "cli"), **settings: str) -> Iterator[Up]:
+def running_up(ringback: Sequence[str] = FORKING_CLI, **settings: str) -> Iterator[Up]:
     """Run `ringback up` for the duration of the block; an order takes four seconds to look up.
 
     `ringback`: the command, where another installation than this one is meant. `settings`: more of the environment.

@@ -27,6 +27,7 @@ from tests.browser.stack_of_ones_own import (
     words_in,
     write_speech,
 )
+from tests.forked import popen
 from tests.line import eventually
 from tests.local_http import LOCAL
 
@@ -47,7 +48,7 @@ KEY = {"Authorization": "Bearer sk-test"}
 def simulating() -> Iterator[str]:
     """`python -m simulator` as a process; the address of its API."""
     command = [sys.executable, "-m", "simulator", "--key", "sk-test"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    with popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         ready = re.search(r"ws://(\S+)/v1/realtime", process.stdout.readline())
         assert ready

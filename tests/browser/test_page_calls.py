@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import base64
 import os
 import re
 import signal
@@ -23,7 +25,7 @@ from tests.browser.conftest import launched
 from tests.browser.stack_of_ones_own import MICROPHONE, PATIENCE_MS, Tab, opened, write_speech
 from tests.guarantees.toolbox import FOLDER
 from tests.guarantees.toolbox.bakery import FIRST, SECOND, Bakery
-from tests.line import OF_A_FILE, TOKEN, eventually, redis_number, running_line
+from tests.line import OF_A_FILE, TOKEN, Line, eventually, redis_number, running_line
 from tests.local_http import LOCAL
 from tests.servers import in_dialect, own_database, own_redis_db
 
@@ -109,7 +111,16 @@ def _bakery(
             voice=True,
         ) as line,
     ):
+        asyncio.run(has_spoken(line))
         yield Bakery(line, folder)
+
+
+async def has_spoken(line: Line) -> None:
+    """Have the simulator load what it hears and speaks with: meanwhile it would keep no call's connection alive."""
+    hello = synthesis.speak("hello") + bytes(2 * 24_000)
+    async with line.call() as caller:
+        await caller.send({"type": "input_audio_buffer.append", "audio": base64.b64encode(hello).decode()})
+        await caller.hear_kind("response.output_audio.delta")
 
 
 @pytest.fixture
@@ -206,14 +217,15 @@ def test_who_cuts_in_on_a_call_hears_the_answer_stop_and_the_history_has_what_wa
         expect(answer).to_have_class(re.compile("cut"), timeout=PATIENCE_MS)
         bakery.begun(1, ORDER)
         session = newest_session(bakery, FIRST)["id"]
-        (heard,) = eventually(partial(said_by_the_model, bakery, session, "Once"), "the history to have the answer")
+        is_cut = lambda: [each for each in said_by_the_model(bakery, session, "Once") if each != STORY]  # noqa: E731
+        (heard,) = eventually(is_cut, "the history to have what was heard of the answer")
         assert STORY.startswith(heard)
-        assert 0 < len(heard) < len(STORY)
         bakery.let_go(ORDER)
         tab.wait_for_call("heard")
-        assert not {"forest", "end"} & words_of(array("h", tab.page.evaluate("overPeer")).tobytes())
-        moments = bakery.line.get(f"/v1/sessions/{session}/timeline")["moments"]
-        played = next(each["ms"] for each in moments if each["kind"] == "response_played")
+        assert "forest" not in words_of(array("h", tab.page.evaluate("overPeer")).tobytes())
+        timeline = partial(bakery.line.get, f"/v1/sessions/{session}/timeline")
+        look = lambda: [each["ms"] for each in timeline()["moments"] if each["kind"] == "response_played"]  # noqa: E731
+        played, *_ = eventually(look, "the timeline to have what was played")
         assert abs(len(heard) - played * SPOKEN_CHARS_A_MS) < LONGEST_WORD
-        timeline = console(browser, bakery, FIRST, session)
-        expect(timeline.locator("#scroll path.k-barge_in title")).to_have_text(re.compile("^barge-in"))
+        shown = console(browser, bakery, FIRST, session)
+        expect(shown.locator("#scroll path.k-barge_in title")).to_have_text(re.compile("^barge-in"))

@@ -10,7 +10,7 @@ import signal
 import ssl
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Thread
@@ -21,13 +21,15 @@ import httpx
 import pytest
 from websockets.sync.client import ClientConnection, connect
 
-from cli.local_stack.process_group import free_port
 from simulator.callers import phone, twilio
 from tests.caller import spoken
+from tests.forked import FORKING_CLI, ROOT
+from tests.ports import kept_port
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(180)]
 
 PATIENCE = 60.0
+AS_USERS_DO = (sys.executable, "-m", "cli")
 TOOL = '''from ringback import tool
 
 
@@ -62,11 +64,11 @@ def folder(open_folder: Path) -> Path:
 
 
 @contextmanager
-def running(folder: Path, *options: str, **env: str) -> Iterator[Up]:
+def running(folder: Path, *options: str, command: Sequence[str] = FORKING_CLI, **env: str) -> Iterator[Up]:
     process = subprocess.Popen(
-        [sys.executable, "-m", "cli", "up", "--folder", str(folder / "kept"), *options],
+        [*command, "up", "--folder", str(folder / "kept"), *options],
         cwd=folder,
-        env={**os.environ, "RINGBACK_TOOL_MODULES": "my_words", "COLUMNS": "500", **env},
+        env={**os.environ, "RINGBACK_TOOL_MODULES": "my_words", "COLUMNS": "500", "PYTHONPATH": str(ROOT), **env},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -98,7 +100,7 @@ def welcome(up: Up) -> dict[str, str]:
 
 
 def test_a_tool_that_is_edited_is_served_and_one_that_breaks_costs_nothing(folder: Path) -> None:
-    with running(folder, "--port", "0", "--watch") as up:
+    with running(folder, "--port", "0", "--watch", command=AS_USERS_DO) as up:
         welcome(up)
         up.read_until(r"^No agent allows first_word: add it to `tools` in an agent's file in ")
         up.read_until(r"^Watching ")
@@ -125,6 +127,8 @@ def test_token_and_ports_stay_and_a_port_that_is_taken_is_told(folder: Path) -> 
         assert done.returncode == 2
         assert done.stderr.startswith(f"ringback: port {port} is in use, perhaps by another ringback")
         assert len(done.stderr.splitlines()) == 1
+    for kept in (port, first["redis"].rpartition(":")[2].partition("/")[0]):
+        kept_port(int(kept))
     with running(folder, "--port", "0", "--tls") as up:
         assert welcome(up) == first
 
@@ -147,7 +151,7 @@ def test_a_phone_and_twilio_call_it_at_the_addresses_that_are_told(folder: Path)
     number, secret, token = "+18005551212", f"whsec_{'A' * 43}=", "the-token-of-twilio"
     (folder / "agents").mkdir()
     (folder / "agents" / "demo.toml").write_text(f'instructions = "Help."\n[phone]\nnumbers = ["{number}"]\n')
-    url = f"http://127.0.0.1:{free_port()}"
+    url = f"http://127.0.0.1:{kept_port()}"
     own = {"RINGBACK_AGENTS": str(folder / "agents"), "OPENAI_WEBHOOK_SECRET": secret}
     own |= {"TWILIO_AUTH_TOKEN": token, "RINGBACK_PUBLIC_URL": url}
     with running(folder, "--port", url.rpartition(":")[2], **own) as up:
