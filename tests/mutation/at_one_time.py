@@ -12,6 +12,7 @@ T_TOGETHER, T_GATHERING = (
     "tests/integration/gateway/test_calls_at_once.py",
 )
 T_RECORDER = "tests/unit/gateway/session/test_call_recorder.py"
+T_GIVEN_UP = "tests/integration/workers/test_claims_given_up.py"
 
 AT_ONE_TIME = [
     gone(
@@ -81,5 +82,17 @@ AT_ONE_TIME = [
         "workers/execution/runner.py",
         "if runtime.is_leaving.is_set():  # meanwhile",
         "if False:  # meanwhile",
+    ),
+    gone(
+        "a claim that is executed late is looked for",
+        T_GIVEN_UP,
+        "workers/execution/claim.py",
+        "    runtime.sweeper.give_up(job_id, token)\n",
+    ),
+    gone(
+        "a claim that is given up is known by its token",
+        T_GIVEN_UP,
+        "ringback/statements/jobs/transitions.py",
+        "            jobs.c.token == any_(type_coerce(tokens, ARRAY(Uuid))),\n",
     ),
 ]

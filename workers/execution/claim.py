@@ -14,6 +14,7 @@ import psycopg
 from ringback.config import logs
 from ringback.jobs.outcomes import Outcome
 from ringback.jobs.states import Effect
+from ringback.postgres.connections import is_cut
 from ringback.privacy.encryption import DecryptionFailed
 from ringback.privacy.row_privacy import NoKey, RowPrivacy
 from ringback.statements.jobs import gates, transitions
@@ -83,8 +84,9 @@ def claim(runtime: WorkerRuntime, job_id: UUID) -> Job | None:
         passed = _take(runtime, job_id, token)
     except psycopg.Error as problem:
         logger.warning("claim failed (job %s: %s); a sweeper publishes it again", job_id, problem)
+        if is_cut(problem):  # else Postgres has refused it, and it is not written
+            give_up(runtime, job_id, token)
         runtime.suspect_messages()
-        give_up(runtime, job_id, token)
         return None
     if isinstance(passed, Postponed):
         until = "until it goes on" if passed.seconds is None else f"for {passed.seconds:.2f} s"
@@ -101,16 +103,17 @@ def claim(runtime: WorkerRuntime, job_id: UUID) -> Job | None:
 
 
 def give_up(runtime: WorkerRuntime, job_id: UUID, token: UUID) -> None:
-    """Give up a claim that may have been written: a living worker that does not know of its job would hold it for
-    long.
+    """Give up a claim that may be written: a living worker that does not know of its job would hold it for long.
+
+    The sweeper looks for it again: Postgres may execute a claim long after it should have answered.
     """
     try:
-        if retry_until_written(
-            runtime, lambda: count(runtime.store.outcomes, transitions.give_up_claim(job_id, token))
-        ):
+        if count(runtime.store.outcomes, transitions.give_up_claims([job_id], [token])):
             logger.info("claim given up (job %s): it was not begun", job_id)
+            return
     except psycopg.Error as problem:
-        logger.warning("giving up failed (job %s: %s); this worker may hold it until its deadline", job_id, problem)
+        logger.warning("giving up failed (job %s: %s); trying again", job_id, problem)
+    runtime.sweeper.give_up(job_id, token)
 
 
 def retry_until_written(runtime: WorkerRuntime, write: Callable[[], T]) -> T:

@@ -9,12 +9,14 @@ from contextlib import suppress
 from dataclasses import dataclass
 from queue import SimpleQueue
 from threading import Event, Thread
+from time import monotonic
 from typing import Any
 from uuid import UUID
 
 import psycopg
 
 from ringback.config.settings import SWEEP_SECONDS
+from ringback.statements.jobs import transitions
 from ringback.sweeper import PASSING, Ask, Count, Log, Look, Notify, Publish, Round, Run, Step, Sweeping
 from ringback.telemetry import metrics
 from workers.leases.lease import Lease
@@ -25,6 +27,8 @@ from workers.storage.redis_client import RedisClient
 
 STOP_SECONDS = 2.0
 """How long to wait for the end of a round; it takes milliseconds."""
+GIVING_UP_SECONDS = 120.0
+"""How long a claim is looked for that was given up: most jobs are past their deadline by then, and none claims them."""
 
 Publisher = Callable[[UUID, str], None]
 """Publishes a job's id to a queue; raises if the broker cannot be reached."""
@@ -64,7 +68,7 @@ class StepRunner:
     def _do(self, step: Step) -> Any:
         match step:
             case Run():
-                return self._run(step)
+                return self.run(step)
             case Ask(commands):
                 return self.redis.ask(commands)
             case Publish(jobs):
@@ -79,7 +83,7 @@ class StepRunner:
                 logger.info("%s", text)
         return None
 
-    def _run(self, step: Run) -> list[Any] | None:
+    def run(self, step: Run) -> list[Any] | None:
         """Run a step's statement. A failure is logged, and the round goes on with the next step."""
         try:
             if step.returns:
@@ -112,6 +116,8 @@ class Sweeper:
         self._lease = lease
         self._sweeping: Sweeping | None = None
         self._suspects: SimpleQueue[str] = SimpleQueue()
+        self._given_up: dict[UUID, tuple[UUID, float]] = {}
+        """By token: the job of a claim that Postgres may execute yet, and until when."""
         self._ended = False
         self._wake = Event()
         self._thread = Thread(target=self._sweep_until_ended, name="sweeper", daemon=True)
@@ -124,6 +130,11 @@ class Sweeper:
         """Record that messages of these queues may be lost: the next look publishes their oldest jobs again."""
         for queue in queues:
             self._suspects.put(queue)
+        self._wake.set()
+
+    def give_up(self, job_id: UUID, token: UUID) -> None:
+        """Give back the job as soon as Postgres has executed this claim, of which the worker does not know."""
+        self._given_up[token] = job_id, monotonic() + GIVING_UP_SECONDS
         self._wake.set()
 
     def stop(self) -> None:
@@ -146,7 +157,21 @@ class Sweeper:
             except Exception:
                 logger.exception("sweep failed by a fault; the next look tries again")
 
+    def give_up_claims(self) -> None:
+        """Give back the jobs of those claims that Postgres has executed by now; forget claims that are too old."""
+        given_up = dict(self._given_up)
+        if not given_up:
+            return
+        statement = transitions.give_up_claims([job_id for job_id, _ in given_up.values()], list(given_up))
+        found = {row.id for row in self._steps.run(Run(statement, "give up claims")) or ()}
+        for job_id in found:
+            logger.info("claim given up (job %s): it was executed late, and not begun", job_id)
+        for token, (job_id, until) in given_up.items():
+            if job_id in found or monotonic() > until:
+                self._given_up.pop(token, None)
+
     def _look(self) -> float:
+        self.give_up_claims()
         self._sweeping = self._sweeping or Sweeping(self._lease.worker_id)
         self._sweeping.suspect(self._suspects.get() for _ in range(self._suspects.qsize()))
         return self._steps.carry_out(self._sweeping.look())

@@ -44,7 +44,7 @@ def claim(
     """Claim a pending job and return its token. 0 rows: a stale, repeated or forged message; drop it.
 
     The run takes every argument from the row, and none from the message. If a worker brings a random
-    token, it can give up a claim whose reply it lost (`give_up_claim`). A job whose tool is not in `tools` stays where
+    token, it can give up a claim whose reply it lost (`give_up_claims`). A job whose tool is not in `tools` stays where
     it is: the worker does not have the tool (`passing`), or must pass its gate first (`gates`). None: any tool. A job
     whose queue or tool an operator has paused or limited stays too.
 
@@ -113,15 +113,21 @@ def claiming(job_id: UUID, worker_id: str, token: UUID | None) -> ReturningUpdat
 
 
 @statement
-def give_up_claim(job_id: UUID, token: UUID) -> Update:
-    """Give back a job that was claimed and not begun, because the reply of the claim or of the barrier was lost.
+def give_up_claims(job_ids: list[UUID], tokens: list[UUID]) -> ReturningUpdate[Any]:
+    """Give back jobs that were claimed and not begun, because the reply of the claim or of the barrier was lost.
 
-    This costs the tool no attempt. 0 rows: the claim was not written, or another worker has the job.
+    This costs the tool no attempt. Returns `id` of each. One that is missing is not held by any of these tokens: its
+    claim was not executed, or not yet, or another worker has it.
     """
     over = jobs.c.cancel_requested
     return (
         update(jobs)
-        .where(_held(job_id, token), jobs.c.session_id == sessions.c.id)
+        .where(
+            jobs.c.id == any_(type_coerce(job_ids, ARRAY(Uuid))),
+            is_now(jobs.c.state, JobState.RUNNING),
+            jobs.c.token == any_(type_coerce(tokens, ARRAY(Uuid))),
+            jobs.c.session_id == sessions.c.id,
+        )
         .values(
             state=case((over, JobState.CANCELLED), else_=JobState.PENDING),
             token=None,
@@ -133,6 +139,7 @@ def give_up_claim(job_id: UUID, token: UUID) -> Update:
             finished_at=case((over, now())),
             delivery=case((over, deliverable()), else_=Delivery.NONE),
         )
+        .returning(jobs.c.id)
     )
 
 

@@ -76,7 +76,7 @@ def lost_in_its_effect(rows: Rows, job: UUID) -> None:
 
 def given_up_unwanted(rows: Rows, job: UUID) -> None:
     cancel(rows, job)
-    assert rows.count(transitions.give_up_claim(job, rows.job(job).token)) == 1
+    assert rows.count(transitions.give_up_claims([job], [rows.job(job).token])) == 1
 
 
 @pytest.mark.parametrize(

@@ -124,7 +124,7 @@ def test_a_backlog_makes_no_step_of_a_call_and_no_sweep_dearer(busy: Rows, numbe
         "begin_effect": transitions.begin_effect(running, token),
         "finish": transitions.finish(running, token, succeeded({"paid": True})),
         "retry": transitions.retry(running, token, {"code": "busy"}, 1),
-        "give_up": transitions.give_up_claim(running, token),
+        "give_up": transitions.give_up_claims([running], [token]),
         "note_progress": transitions.note_progress(running, token, "half"),
         "cancel": transitions.cancel(job, "default"),
         "cancelled_on": transitions.cancelled_jobs("w"),

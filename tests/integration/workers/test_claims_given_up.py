@@ -1,0 +1,78 @@
+"""A claim that Postgres executes after its worker has given it up is found, and given back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from uuid import UUID
+
+import pytest
+
+from ringback.config.settings import postgres_url
+from ringback.postgres.connections import Bounds, connect
+from ringback.postgres.statement import Bound
+from ringback.statements.jobs import transitions
+from tests.integration.toolbox.line import Line, eventually
+from tests.integration.toolbox.runtimes import errands_runtime, run_job
+from tests.proxy import Proxy, before_postgres
+from workers.execution.claim import claim
+from workers.execution.runtime import WorkerRuntime
+from workers.storage.connection_pool import ConnectionPool
+from workers.storage.database import first
+
+BOUNDS = Bounds(statement_seconds=0.5)
+CONNECT_SECONDS = 20
+
+
+@pytest.fixture
+def line(database: str, redis_db: str) -> Iterator[Line]:
+    line = Line(database, redis_db)
+    yield line
+    line.close()
+
+
+@pytest.fixture
+def worker(line: Line) -> Iterator[tuple[Proxy, WorkerRuntime]]:
+    """A worker, and what stands between its claims and Postgres; all else that it asks takes another way."""
+    with before_postgres(postgres_url(line.database)) as (proxy, url), errands_runtime(line) as runtime:
+        opened = partial(connect, url, "claims", CONNECT_SECONDS, BOUNDS)
+        runtime.store.claims = ConnectionPool(opened, 1, BOUNDS, CONNECT_SECONDS)
+        assert first(runtime.store.claims, Bound(b"SELECT 1", [])) == (1,), "it is connected"
+        yield proxy, runtime
+        runtime.store.claims.close()
+
+
+def claimed_late(line: Line, worker: tuple[Proxy, WorkerRuntime], tool: str) -> UUID:
+    """Have a claim executed after its worker has given it up; return its job."""
+    proxy, runtime = worker
+    job_id = line.admit(tool, text="x")
+    proxy.blackhole()
+    assert claim(runtime, job_id) is None
+    assert line.job(job_id).state == "pending"
+    proxy.heal()
+    line.running(job_id)
+    return job_id
+
+
+def test_a_job_that_no_worker_runs_is_given_back_by_the_one_that_holds_it(
+    line: Line, worker: tuple[Proxy, WorkerRuntime]
+) -> None:
+    job_id = claimed_late(line, worker, "echo")
+    _, runtime = worker
+    runtime.sweeper.start()
+    given_back = eventually(lambda: (row := line.job(job_id)).state == "pending" and row, "the job to be given back")
+    assert (given_back.token, given_back.error) == (None, {"code": "handed_back"})
+    run_job(runtime, job_id)
+    assert (line.job(job_id).state, line.job(job_id).attempt) == ("succeeded", 2)
+
+
+def test_a_job_that_another_worker_has_claimed_meanwhile_is_left_to_it(
+    line: Line, worker: tuple[Proxy, WorkerRuntime]
+) -> None:
+    proxy, runtime = worker
+    job_id = line.admit("echo", text="x")
+    proxy.blackhole()
+    assert claim(runtime, job_id) is None
+    assert line.run(transitions.claim(job_id, "another")) == 1
+    runtime.sweeper.give_up_claims()
+    assert (line.job(job_id).state, line.job(job_id).worker_id) == ("running", "another")
