@@ -97,11 +97,10 @@ class PicowsUpstream(WSListener):
             raise UpstreamRefused(f"HTTP {status}", status) from None
         except WSHandshakeError:
             return await WebSocketUpstream.open(target, within)
-        except (OSError, TimeoutError) as problem:
-            upstream._is_wanted = False
-            raise UpstreamRefused(type(problem).__name__) from None
-        except BaseException:
-            upstream._is_wanted = False
+        except BaseException as problem:
+            upstream._leave()
+            if isinstance(problem, OSError):  # a time-out too
+                raise UpstreamRefused(type(problem).__name__) from None
             raise
         if listener is None:
             raise UpstreamRefused("ConnectionClosed")
@@ -133,10 +132,13 @@ class PicowsUpstream(WSListener):
     async def close(self) -> None:
         if self._end is None:
             self._line.send_close(WSCloseCode.OK)
-        with suppress(TimeoutError):
+        try:
             async with asyncio.timeout(connection.CLOSE_SECONDS):
                 await self._is_gone.wait()
-        self.abort()
+        except TimeoutError:
+            pass
+        finally:
+            self.abort()
         await self._settle()
 
     def abort(self) -> None:
@@ -190,6 +192,12 @@ class PicowsUpstream(WSListener):
         self._drained.set()
 
     # — inside —
+
+    def _leave(self) -> None:
+        """Drop the connection that is there by now, or will be: no task waits for it any more."""
+        self._is_wanted = False
+        if self._transport is not None:
+            self.abort()
 
     @property
     def _line(self) -> WSTransport:

@@ -287,3 +287,23 @@ async def test_a_goodbye_to_a_server_that_reads_nothing_has_a_bound(
         await line.close()
         for outcome in await asyncio.gather(*sending, return_exceptions=True):
             assert outcome is None or isinstance(outcome, UpstreamClosed)
+
+
+async def test_a_goodbye_that_is_cancelled_ends_the_connection_all_the_same(dial: Open) -> None:
+    told, over = asyncio.Event(), asyncio.Event()
+
+    async def answer_nothing(connection: ServerConnection) -> None:
+        connection.data_received = lambda _: told.set()  # type: ignore[method-assign]
+        await connection.send("{}")
+        await connection.wait_closed()
+        over.set()
+
+    async with server(answer_nothing) as target:
+        line = await dial(target, 5.0)
+        assert await line.receive() == "{}"
+        closing = asyncio.create_task(line.close())
+        await told.wait()
+        closing.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await closing
+        await over.wait()

@@ -84,6 +84,26 @@ async def test_a_server_that_does_not_answer_is_waited_for(dial: Open, is_cancel
         await hung_up.wait()
 
 
+async def test_a_dial_that_is_cancelled_as_it_connects_leaves_no_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    picows = pytest.importorskip("gateway.upstream.picows_connection", reason="the extra `fast` is not installed")
+    connected, over = picows.PicowsUpstream.on_ws_connected, asyncio.Event()
+
+    def hang_up(line: Any, transport: Any) -> None:
+        connected(line, transport)
+        dialling.cancel()
+
+    async def wait(connection: ServerConnection) -> None:
+        await connection.wait_closed()
+        over.set()
+
+    monkeypatch.setattr(picows.PicowsUpstream, "on_ws_connected", hang_up)
+    async with server(wait) as target:
+        dialling = asyncio.ensure_future(picows.PicowsUpstream.open(target, 5.0))
+        with pytest.raises(asyncio.CancelledError):
+            await dialling
+        await over.wait()
+
+
 async def test_no_one_listening_is_a_refusal(dial: Open) -> None:
     with pytest.raises(UpstreamRefused) as refused:
         await dial(Target("ws://127.0.0.1:1/", {}), 5.0)
