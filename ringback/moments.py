@@ -7,8 +7,9 @@ while no gateway could write (one was killed, or Postgres was away for too long)
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 MOMENTS_AT_MOST = 5_000
 """Rows of one session: two hours of a lively talk. What happens after that is not kept."""
@@ -48,8 +49,7 @@ class MomentKind(StrEnum):
     """The page of a call did what it may not do. `detail`: what, and what was done, such as "session: mended"."""
 
 
-@dataclass(frozen=True, slots=True)
-class Moment:
+class Moment(Struct, frozen=True):
     """One moment. `at` is in seconds of the session's own clock.
 
     Args:

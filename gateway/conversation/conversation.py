@@ -130,9 +130,8 @@ class Conversation:
         clients = ClientTools(tools, builtin_tools, settings, table, agent.hosted_tools)
         self._view = ClientView(str(session_id), policy, "calls" in wants, clients.owns)
         self._approvals = Approvals(table, builtin_tools, ids.ours)
-        self._intake = CallIntake(
-            session_id, agent, tools, table, turns, builtin_tools, loop_guard, clients, ids, waits
-        )
+        parts = session_id, agent, tools, table, turns, builtin_tools, loop_guard, clients, ids
+        self._intake = CallIntake(*parts, lambda item_id: self._log.place_of_call(item_id), waits)
         self._results = ResultSender(table, ids, "jobs" in wants, lambda: self._log.last, quirks.answers_early_seconds)
         self._client = ClientRequests(scheduler, carried.resend_buffer, clients.settings, clients, ids.new)
         self._speaker = Speaker(scheduler, loop_guard, self._client, clients, ids.ours, call_end, quirks.deletes_items)
@@ -395,5 +394,5 @@ class Conversation:
     def _speak(self, now: float) -> list[Action]:
         if self._is_given_up or self._has_more or not self.is_open:
             return self._hearing.take(now)
-        expired = self._upstream_events.expire(self._log, now)
+        expired = self._upstream_events.expire(now)
         return [*expired, *self._results.answer_early(now), *self._speaker.say(now), *self._hearing.take(now)]

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Container
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from gateway.conversation.actions import Action, Cancel, KeepMessages, RecordCall, SendToModel
+from gateway.conversation.actions import Action, Cancel, KeepMessages, SendToModel
 from gateway.conversation.call_table import CallTable, Owner
 from gateway.conversation.client.out_of_band import OutOfBandResponses
 from gateway.conversation.event_names import CANCEL_RESPONSE
@@ -83,12 +83,12 @@ class UpstreamEvents:
             case ResponseStarted(response=response):
                 return self._started(response, now)
             case ResponseFinished(response=response):
-                return self._ends(response, log, now)
+                return self._ends(response, now)
             case OutputItemStarted(item=item):
                 self.calls.item_added(item, event.response_id)
                 self.scheduler.hearing.item_began(event.response_id, item.id)
             case OutputItemFinished(item=item):
-                return self._call_finished(item, event.response_id, log, now)
+                return self._call_finished(item, event.response_id, now)
             case ItemShown(item=item):
                 return self.results.echoed(item)
             case ModelAudio(chars=chars):
@@ -142,16 +142,16 @@ class UpstreamEvents:
             unannounced = self.scheduler.is_unannounced(response_id)
         return self._begins(str(response_id), None, now) if unannounced else []
 
-    def _ends(self, response: Response, log: ItemLog, now: float) -> list[Action]:
+    def _ends(self, response: Response, now: float) -> list[Action]:
         self.scheduler.ended(str(response.id), str(response.status), now)
-        return self._placed(self.calls.response_done(response, now), log)
+        return self.calls.response_done(response, now)
 
-    def expire(self, log: ItemLog, now: float) -> list[Action]:
+    def expire(self, now: float) -> list[Action]:
         """Give up what has not come in time. A call that waited for the end of such a response is answered."""
         self.scheduler.expire(now)
         dead, self.scheduler.dead = self.scheduler.dead, []
         ends = [Response(id=response_id, status="failed") for response_id in dead]
-        return [action for end in ends for action in self._placed(self.calls.response_done(end, now), log)]
+        return [action for end in ends for action in self.calls.response_done(end, now)]
 
     def cancel_response(self) -> list[Action]:
         """Cancel the active response."""
@@ -196,16 +196,9 @@ class UpstreamEvents:
             self.table.unwant(call)
         return [Cancel(call.job_id, CancelReason.BARGE_IN) for call in unwanted if call.job_id]
 
-    def _call_finished(self, item: Item, response_id: str | None, log: ItemLog, now: float) -> list[Action]:
+    def _call_finished(self, item: Item, response_id: str | None, now: float) -> list[Action]:
         actions = self.calls.item_done(item, response_id, now)
         call = self.table.get(self.results.ids.of_row(item.call_id)) if item.call_id else None
         if call is not None and call.owner is Owner.CLIENT:  # no row tells of it
-            call.position = log.place_of_call(item.id)
-        return self._placed(actions, log)
-
-    def _placed(self, actions: list[Action], log: ItemLog) -> list[Action]:
-        """Return the actions, each call with its place in the conversation."""
-        return [self._place(action, log) if isinstance(action, RecordCall) else action for action in actions]
-
-    def _place(self, record: RecordCall, log: ItemLog) -> RecordCall:
-        return replace(record, job=replace(record.job, position=log.place_of_call(record.job.item_id)))
+            call.position = self.calls.place(item.id)
+        return actions

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from enum import Enum, auto
 from functools import partial
 from time import monotonic
@@ -18,6 +17,7 @@ from typing import TypeVar
 from uuid import UUID
 
 import psycopg
+from msgspec import structs
 
 from gateway.conversation.actions import RecordCall
 from gateway.session.context import GatewayContext, SessionState
@@ -158,12 +158,12 @@ def insert_redacted(record: RecordCall, gateway_id: str, epoch: int, privacy: Ro
             knowing = privacy.with_secrets_of(job.arguments, fields)
             outcome, ending = knowing.outcome(outcome, job.session_id, fields)
         sealed = Sealed(asked.sealed, ending)
-        return admission.admit(replace(job, arguments=asked.shown), gateway_id, epoch, outcome, sealed)
+        return admission.admit(structs.replace(job, arguments=asked.shown), gateway_id, epoch, outcome, sealed)
     except NoKey as problem:
         log.error("job %s of tool %s is not run: %s", job.id, job.name, problem)
         shown = privacy.redaction.data(job.arguments, of_arguments(fields))
         outcome = record.outcome or failed("not_kept", NOT_KEPT)
-        return admission.admit(replace(job, arguments=shown), gateway_id, epoch, outcome, Sealed())
+        return admission.admit(structs.replace(job, arguments=shown), gateway_id, epoch, outcome, Sealed())
 
 
 def must_not_be_repeated(record: RecordCall) -> bool:

@@ -12,11 +12,11 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import psycopg
+from msgspec import structs
 
 from gateway.conversation.actions import Event
 from gateway.retry import until_done
@@ -87,7 +87,7 @@ class TranscriptWriter:
         self._left_out += 1
         if self._left_out == 1:
             log.warning("pictures left out: session %s sends them faster than they are kept", self._session_id)
-        return replace(message, content=without_pictures(message.content))
+        return structs.replace(message, content=without_pictures(message.content))
 
     def keep_settings(self, session: Event) -> None:
         """Have what the client has set of its session written soon; returns at once."""
@@ -132,7 +132,7 @@ class TranscriptWriter:
         Then another gateway holds the session, or its epoch has changed: the next attempt names the new one.
         """
         try:
-            shown = [replace(message, content=self._redacted(message.content)) for message in batch]
+            shown = [structs.replace(message, content=self._redacted(message.content)) for message in batch]
             has_pictures = any(_is_picture(part) for message in shown for part in message.content)
             run = self._store.rows if has_pictures else run  # a hundred sessions' would be a hundred megabytes
             rows = await run(items.save(self._session_id, self._gateway_id, self._session.epoch, shown))

@@ -130,7 +130,7 @@ WHOSE_DATA = [
         "redaction: in the arguments' row",
         T_ROWS,
         RECORDER,
-        "replace(job, arguments=asked.shown), gateway_id",
+        "structs.replace(job, arguments=asked.shown), gateway_id",
         "job, gateway_id",
     ),
     gone(

@@ -62,6 +62,8 @@ class CallIntake:
     loop_guard: ToolLoopGuard
     clients: ClientTools
     ids: EventIds
+    place: Callable[[str | None], int]
+    """Returns the position of an item in the conversation."""
     waits: Waits = unknown_wait
     _schemas: ArgumentSchemas = field(default_factory=ArgumentSchemas)
 
@@ -169,6 +171,7 @@ class CallIntake:
     def _decide(self, call: Call, tool: ToolSpec | None, now: float, refusal: Outcome | None = None) -> list[Action]:
         item, call.item = call.item or Item(), None
         arguments, problem = parse(item.arguments)
+        item_id = storable(item.id, MAX_ID_CHARS) if item.id is not None else None
         job = NewJob(
             # Named by the call, so that recording it twice means the same row.
             id=uuid5(self.session_id, call.call_id),
@@ -178,7 +181,8 @@ class CallIntake:
             name=call.name,
             arguments=arguments,
             tool=tool,
-            item_id=storable(item.id, MAX_ID_CHARS) if item.id is not None else None,
+            item_id=item_id,
+            position=self.place(item_id),
         )
         call.job_id = job.id
         self.loop_guard.new_turn(self.turns.number)
@@ -210,7 +214,7 @@ class CallIntake:
         call.queue_seconds = expected if expected > self.agent.busy_seconds else 0.0
         call.arguments, call.behavior, call.is_action = job.arguments, tool.behavior, tool.effect is not Effect.PURE
         call.began_at, call.turn = now, self.turns.number
-        return [*actions, RecordCall(replace(job, joined_to=call.joined_to, needs_approval=call.waits_for_yes))]
+        return [*actions, RecordCall(structs.replace(job, joined_to=call.joined_to, needs_approval=call.waits_for_yes))]
 
     def _same(self, call: Call, arguments: Any) -> Call | None:
         return self.calls.same(call.name, arguments, but=call)
@@ -252,7 +256,7 @@ def unrecorded(record: RecordCall, *, may_be_running: bool = False) -> Outcome:
 
 def as_answered(record: RecordCall) -> RecordCall:
     """Return the record of such a call for the history, if it turns out that it was not recorded and not run."""
-    return RecordCall(replace(record.job, joined_to=None, needs_approval=False), unrecorded(record))
+    return RecordCall(structs.replace(record.job, joined_to=None, needs_approval=False), unrecorded(record))
 
 
 def _as_complete(item: Item) -> Item:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from msgspec import Struct
 from sqlalchemy import (
     JSON,
     BigInteger,
@@ -40,8 +41,7 @@ QUEUE_WAIT_SECONDS = 30.0
 """Time that a call may wait for a free worker, on top of the time its attempts may take."""
 
 
-@dataclass(frozen=True, slots=True)
-class NewJob:
+class NewJob(Struct, frozen=True):
     """Call to be recorded. `tool` is None if the model asked for a tool that no worker serves."""
 
     id: UUID

@@ -7,11 +7,11 @@ that behind the send. So it does with what it learns of the response that tells 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
+from msgspec import Struct, structs
 from sqlalchemy import (
     ARRAY,
     BigInteger,
@@ -36,7 +36,6 @@ from sqlalchemy.sql.dml import ReturningUpdate
 
 from ringback.jobs.states import IN_A_CONVERSATION, Delivery, HeardBy
 from ringback.postgres.statement import Bound, statement
-from ringback.record_fields import by_name
 from ringback.statements.clock import now, seconds, seconds_since, statement_time
 from ringback.statements.json_order import in_order
 from ringback.statements.processes import is_alive
@@ -178,8 +177,7 @@ def _mark(
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Told:
+class Told(Struct, frozen=True):
     """What is known of a response that tells a result. Times are seconds of the session's own clock.
 
     Args:
@@ -215,7 +213,7 @@ def note_told(session_id: UUID, gateway_id: str, epoch: int, told: Iterable[Told
     """
     news = [
         {
-            **by_name(each),
+            **structs.asdict(each),
             "session_id": str(session_id),
             "job_id": str(each.job_id),
             "began": clock - each.began_at,

@@ -6,10 +6,10 @@ Messages are rows of `items`, calls and their outputs rows of `jobs`; `position`
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from msgspec import Struct
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
@@ -54,8 +54,7 @@ CALLS_AT_MOST = 500
 """Newest calls of a conversation, for the same reason."""
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(Struct, frozen=True):
     """Message of the user or the model. `content` is `[{"type": …, "text": …}]` as the user said or heard it."""
 
     position: int

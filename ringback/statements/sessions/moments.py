@@ -6,13 +6,13 @@ from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
 
+from msgspec import structs
 from sqlalchemy import BigInteger, Float, Select, Text, Uuid, column, func, select, type_coerce
 from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlalchemy.sql.dml import ReturningInsert
 
 from ringback.moments import Moment
 from ringback.postgres.statement import Bound, statement
-from ringback.record_fields import by_name
 from ringback.statements.clock import seconds, statement_time
 from ringback.statements.sessions.lifecycle import held
 from ringback.tables import moments
@@ -27,7 +27,7 @@ def save(session_id: UUID, gateway_id: str, epoch: int, numbered: Iterable[tuple
         clock: the present time by the session's own clock, by which `Moment.at` is told.
     """
     told = [
-        {**by_name(moment), "session_id": str(session_id), "number": number, "ago": clock - moment.at}
+        {**structs.asdict(moment), "session_id": str(session_id), "number": number, "ago": clock - moment.at}
         for number, moment in numbered
     ]
     return _save(gateway_id, [session_id], [epoch], told)

@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Any
 from uuid import UUID, uuid4
 
+from msgspec import structs
 from sqlalchemy import Connection, Row, select, text, update
 from sqlalchemy.exc import IntegrityError
 
@@ -151,7 +152,7 @@ class Rows:
 def new_job(session: UUID, tool: ToolSpec | None = WEATHER, call_id: str | None = None, **fields: Any) -> NewJob:
     name = tool.name if tool else "nothing"
     made = NewJob(uuid4(), session, call_id or f"call_{uuid4().hex[:12]}", "resp_1", name, {"city": "Rome"}, tool)
-    return replace(made, **fields)
+    return structs.replace(made, **fields)
 
 
 def seconds_from_now(seconds: float) -> Any:

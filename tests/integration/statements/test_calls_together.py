@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from msgspec import structs
 from sqlalchemy import select, update
 from sqlalchemy.exc import DataError
 
@@ -68,7 +69,7 @@ def test_a_call_has_the_row_that_it_has_alone(rows: Rows, second: UUID, kind: st
     fields, outcome, sealed = KINDS[kind]
     fields = {"arguments": ARGUMENTS, **fields}
     alone = new_job(rows.session, fields.pop("tool", WEATHER), "alone", **fields)
-    both = replace(alone, id=uuid4(), call_id="together"), replace(alone, id=uuid4(), session_id=second)
+    both = structs.replace(alone, id=uuid4(), call_id="together"), structs.replace(alone, id=uuid4(), session_id=second)
     assert rows.count(admitted(alone, outcome=outcome, sealed=sealed)) == 1
     assert together(rows, *(admitted(job, outcome=outcome, sealed=sealed) for job in both)) == {job.id for job in both}
     expected = rows.job(alone.id)._asdict()

@@ -8,6 +8,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from msgspec import structs
 
 from ringback.jobs.outcomes import Outcome, failed, succeeded, timed_out
 from ringback.jobs.states import JobState
@@ -55,7 +56,7 @@ def test_a_repeated_call_is_admitted_once_whatever_its_id(rows: Rows) -> None:
     job = new_job(rows.session)
     assert rows.count(admission.admit(job, "gw", 1)) == 1
     assert rows.count(admission.admit(job, "gw", 1)) == 0
-    assert rows.count(admission.admit(replace(job, id=uuid4()), "gw", 1)) == 0
+    assert rows.count(admission.admit(structs.replace(job, id=uuid4()), "gw", 1)) == 0
 
 
 @pytest.mark.parametrize(("gateway", "epoch"), [("gw2", 1), ("nobody", 1), ("gw", 0), ("gw", 2)])

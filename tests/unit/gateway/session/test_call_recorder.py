@@ -10,6 +10,7 @@ from uuid import uuid4
 
 import psycopg
 import pytest
+from msgspec import structs
 
 from gateway.conversation.actions import RecordCall
 from gateway.conversation.tool_calls.intake import as_answered, unrecorded
@@ -148,12 +149,12 @@ def test_the_model_is_told_that_it_may_try_later_only_where_a_second_call_change
 @pytest.mark.parametrize("may_be_running", [False, True])
 def test_a_call_that_joins_one_which_runs_is_told_to_wait_for_that_one(may_be_running: bool) -> None:
     record = _record(Effect.AT_MOST_ONCE)
-    joined = replace(record, job=replace(record.job, joined_to=uuid4()))
+    joined = structs.replace(record, job=structs.replace(record.job, joined_to=uuid4()))
     assert unrecorded(joined, may_be_running=may_be_running).code == "already_running"
 
 
 def test_a_call_that_was_refused_keeps_its_own_reason() -> None:
-    refused = replace(_record(Effect.AT_MOST_ONCE), outcome=failed("busy", "Later."))
+    refused = structs.replace(_record(Effect.AT_MOST_ONCE), outcome=failed("busy", "Later."))
     assert unrecorded(refused, may_be_running=True).code == "busy"
 
 
@@ -176,7 +177,9 @@ class Noting:
 
 def test_a_joined_call_is_sent_once_the_row_that_it_joins_is_known() -> None:
     first = _record(Effect.PURE)
-    joined = replace(first, job=replace(first.job, id=uuid4(), call_id="call_2", joined_to=first.job.id))
+    joined = structs.replace(
+        first, job=structs.replace(first.job, id=uuid4(), call_id="call_2", joined_to=first.job.id)
+    )
 
     async def run() -> list[Any]:
         store = Noting()
