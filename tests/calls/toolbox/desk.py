@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 import httpx
+import psutil
 import psycopg
 
+from tests.core_clock import CoreClock
 from tests.guarantees.toolbox.bakery import FIRST, Bakery
-from tests.line import PLACED, TOKEN, Event, eventually
+from tests.line import GATEWAYS, PLACED, TOKEN, Event, eventually
 from tests.local_http import LOCAL
 from tests.played import OFFER, PlayedCall, Provider
 from tests.proxy import Proxy
 from tests.servers import in_dialect
 
 SDP = "application/sdp"
+BACKENDS = "SELECT pid FROM pg_stat_activity WHERE datname = current_database()"
 
 
 @dataclass(frozen=True)
@@ -55,6 +59,11 @@ class CallLine(Bakery):
         found: Event = self.line.get(f"/v1/sessions/{session_id}", on=on)
         return found
 
+    def clock(self) -> CoreClock:
+        """Return a clock that stands still while a gateway, or its Postgres, waits for a core."""
+        backends = filter(_is_postgres, [pid for (pid,) in self.rows(BACKENDS)])
+        return CoreClock([*(self.line.pids[gateway] for gateway in GATEWAYS), *backends])
+
     def rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
         """Rows of the database."""
         with psycopg.connect(in_dialect(self.line.database, "postgresql")) as connection:
@@ -78,3 +87,10 @@ class CallLine(Bakery):
 
         found: list[Event] = eventually(look, "the results to be with the conversation")
         return found
+
+
+def _is_postgres(pid: int) -> bool:
+    """Whether the process of this machine that has this id is one: the server may run on another machine."""
+    with suppress(psutil.Error):
+        return psutil.Process(pid).name() == "postgres"
+    return False

@@ -12,6 +12,7 @@ from gateway.live_sessions import SessionHandle, SessionRegistry
 pytestmark = pytest.mark.anyio
 
 A, B = uuid4(), uuid4()
+PATIENCE = 20.0
 
 
 @pytest.fixture
@@ -26,7 +27,7 @@ def recorded(live_sessions: SessionRegistry, session_id: object = A) -> SessionH
 
 
 async def leaves(handle: SessionHandle) -> float | None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         return await handle.told_to_leave()
 
 
@@ -101,7 +102,7 @@ async def test_it_is_empty_when_the_last_one_has_left(live_sessions: SessionRegi
     await asyncio.sleep(0)
     assert not waiting.done()
     live_sessions.leave(A, handle)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         await waiting
 
 
@@ -127,7 +128,7 @@ async def test_what_needs_a_session_waits_for_the_first_and_rests_after_the_last
     await asyncio.sleep(0)
     assert not waiting.done()
     one = live_sessions.enter(A)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         await waiting
         await live_sessions.populated()
     live_sessions.leave(A, one)

@@ -19,6 +19,7 @@ from tests.unit.gateway.conversation.script import WEATHER
 
 AGENT = Agent(name="demo", instructions="Be kind.", model="one")
 NO_STORE = cast(Any, None)
+PATIENCE = 20.0
 
 
 def test_a_refused_tool_is_told_of_by_queue_version_and_reason(caplog: pytest.LogCaptureFixture) -> None:
@@ -86,7 +87,7 @@ def test_tools_that_workers_announce_are_returned_once_they_differ(monkeypatch: 
         await rows.asked.wait()
         assert not waiting.done(), "the same tools are no change"
         rows.tools.append(WEATHER)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             assert await waiting == {WEATHER.name: WEATHER}
         following.cancel()
 

@@ -7,6 +7,8 @@ from threading import Thread
 
 from workers.lifecycle.stop_signal import StopSignal
 
+PATIENCE = 20.0
+
 
 def test_it_counts_and_nothing_is_used_up_by_looking() -> None:
     asked = StopSignal()
@@ -24,7 +26,7 @@ def test_the_process_that_made_it_waits_without_looking_and_a_signal_ends_the_wa
     waiting.join(0.05)
     assert waiting.is_alive()
     asked.request()
-    waiting.join(5)
+    waiting.join(PATIENCE)
     assert not waiting.is_alive()
 
 
