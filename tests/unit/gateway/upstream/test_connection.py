@@ -292,8 +292,11 @@ async def test_a_goodbye_to_a_server_that_reads_nothing_has_a_bound(
 async def test_a_goodbye_that_is_cancelled_ends_the_connection_all_the_same(dial: Open) -> None:
     told, over = asyncio.Event(), asyncio.Event()
 
+    def swallow(data: bytes) -> None:
+        told.set()
+
     async def answer_nothing(connection: ServerConnection) -> None:
-        connection.data_received = lambda _: told.set()  # type: ignore[method-assign]
+        connection.data_received = swallow  # type: ignore[method-assign]
         await connection.send("{}")
         await connection.wait_closed()
         over.set()
