@@ -84,6 +84,7 @@ class ToolLoop:
         self.is_held_up = False
         """True once a tool has blocked the loop for longer than its time: no other tool can run here any more."""
         self._lock = Lock()
+        self._is_stopped = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: Thread | None = None
 
@@ -94,11 +95,12 @@ class ToolLoop:
             DeadlineExceeded: it was cancelled after `seconds`.
             CallCancelled: it was cancelled on request.
         """
-        run, loop, end = Run(seconds), self._started(), monotonic() + seconds
+        run, end = Run(seconds), monotonic() + seconds
         cancellation.on_cancel(run.woken.over)
         try:
+            loop = self._started()
             loop.call_soon_threadsafe(run.begin, coroutine, end)
-        except RuntimeError:  # a tool has closed the loop, and this process ends: the call is handed back
+        except RuntimeError:  # it is stopped, or a tool has closed it, and this process ends: the call is handed back
             _close(coroutine)
             yield run.woken
             raise DeadlineExceeded from None
@@ -116,9 +118,9 @@ class ToolLoop:
         raise DeadlineExceeded
 
     def stop(self, seconds: float = CANCEL_SECONDS) -> None:
-        """Cancel what runs, and wait so long for it to end."""
+        """Cancel what runs, and wait so long for it to end. Nothing begins here after that."""
         with self._lock:
-            loop, thread, self._loop = self._loop, self._thread, None
+            loop, thread, self._loop, self._is_stopped = self._loop, self._thread, None, True
         if loop is None or thread is None:
             return
         with suppress(RuntimeError):  # a tool has closed it
@@ -139,6 +141,8 @@ class ToolLoop:
 
     def _started(self) -> asyncio.AbstractEventLoop:
         with self._lock:
+            if self._is_stopped:
+                raise RuntimeError("the loop is stopped")
             if self._loop is None:
                 self._loop = asyncio.new_event_loop()
                 self._thread = Thread(target=self._serve, args=(self._loop,), name="tool-loop", daemon=True)

@@ -130,6 +130,8 @@ def read_arguments(runtime: WorkerRuntime, job: Job) -> Given | None:
 
 def may_begin(runtime: WorkerRuntime, job: Job) -> bool:
     """Return true if the tool may be called. For an at_most_once tool, this is first committed durably."""
+    if runtime.is_leaving.is_set():
+        return False  # the hand-back has seen its claim, or will
     if job.effect is not Effect.AT_MOST_ONCE:
         return True
     try:

@@ -248,6 +248,17 @@ def test_an_effect_that_has_not_begun_never_does_once_nobody_waits(
     assert not path.exists()
 
 
+@pytest.mark.parametrize("tool", ["echo", "pay_for_ages"])
+def test_a_call_that_is_handed_back_before_its_tool_is_called_is_not_begun(
+    line: Line, runtime: WorkerRuntime, tool: str
+) -> None:
+    job = claim(runtime, line.admit(tool))
+    assert job is not None
+    runtime.hand_back()
+    assert not may_begin(runtime, job)
+    assert (line.job(job.id).state, line.job(job.id).effect_started) == ("pending", False)
+
+
 def test_an_outcome_is_written_although_postgres_drops_every_connection_meanwhile(
     line: Line, runtime: WorkerRuntime
 ) -> None:

@@ -339,3 +339,19 @@ def test_a_stopped_loop_cancels_what_runs(caller: ToolInvoker) -> None:
     caller.loop.stop()
     thread.join(PATIENCE)
     assert [str(problem) for problem in problems] == ["the tool cancelled itself"]
+
+
+def test_no_tool_begins_on_the_loop_once_it_has_stopped(caller: ToolInvoker) -> None:
+    """A worker that leaves has stopped it, and hands back the job: another worker may run it from now on."""
+    began = Event()
+
+    @tool
+    async def note_begin() -> None:
+        """Say that it begins."""
+        began.set()
+
+    ask(caller, pause, length=0.0)
+    caller.loop.stop()
+    with pytest.raises(DeadlineExceeded):
+        ask(caller, note_begin, seconds=SOON)
+    assert not began.is_set()
