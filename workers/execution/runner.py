@@ -192,11 +192,12 @@ def record_outcome(runtime: WorkerRuntime, job: Job, verdict: Verdict, told: Tol
             return JobState.PENDING
         verdict = verdict.reason
     try:
-        return _finish(runtime, job, verdict, told)
-    except psycopg.DataError:
-        logger.exception("result refused by Postgres (job %s); the job ends as failed", job.id)
-        sentence = "The function finished, but its result cannot be kept. Say so; do not call it again."
-        return _finish(runtime, job, failed("bad_result", sentence))
+        try:
+            return _finish(runtime, job, verdict, told)
+        except psycopg.DataError:
+            logger.exception("result refused by Postgres (job %s); the job ends as failed", job.id)
+            sentence = "The function finished, but its result cannot be kept. Say so; do not call it again."
+            return _finish(runtime, job, failed("bad_result", sentence))
     except psycopg.Error as problem:
         if _is_fenced(runtime):
             return "fenced"

@@ -19,6 +19,7 @@ from ringback.sweeper import Sweeping
 from ringback.tables import DEFAULT_TENANT, sessions
 from tests.integration.toolbox.line import PATIENCE, Line, eventually
 from tests.integration.toolbox.runtimes import errands_runtime, run_job
+from workers.execution import claim as claims
 from workers.execution import runner
 from workers.execution.claim import claim
 from workers.execution.retry_policy import Retry
@@ -267,6 +268,29 @@ def test_an_outcome_is_written_although_postgres_drops_every_connection_meanwhil
     line.run(text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'ringback-worker'"))
     assert record_outcome(runtime, job, succeeded("kept")) == "succeeded"
     assert line.job(job.id).result == "kept"
+
+
+REFUSING = """
+CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF NEW.state = 'succeeded' THEN RAISE EXCEPTION 'no such data' USING ERRCODE = '22000'; END IF;
+    IF NEW.state = 'failed' AND {is_locked} THEN RAISE EXCEPTION 'locked' USING ERRCODE = '55P03'; END IF;
+    RETURN NEW;
+END $$;
+CREATE TRIGGER refuse BEFORE UPDATE ON jobs FOR EACH ROW EXECUTE FUNCTION refuse()
+"""
+
+
+@pytest.mark.parametrize("is_locked", [False, True])
+def test_a_result_that_postgres_refuses_ends_the_job_as_failed_if_that_can_be_written(
+    line: Line, runtime: WorkerRuntime, monkeypatch: pytest.MonkeyPatch, is_locked: bool
+) -> None:
+    monkeypatch.setattr(claims, "WRITE_SECONDS", 0.0)
+    job = claim(runtime, line.admit("echo", text="x"))
+    assert job is not None
+    line.run(text(REFUSING.format(is_locked=is_locked)))
+    assert record_outcome(runtime, job, succeeded("x")) == ("lost" if is_locked else "failed")
+    assert (line.job(job.id).error or {}).get("code") == (None if is_locked else "bad_result")
 
 
 def test_a_retry_whose_reply_was_lost_is_known_as_written(line: Line, runtime: WorkerRuntime) -> None:
