@@ -62,11 +62,9 @@ class ConnectionPool:
         """
         return Taken(self)
 
-    @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[AsyncConnection]:
-        """Commit all statements of the context at its end, or none."""
-        async with self._taken() as connection, self.committed(connection):
-            yield connection
+    def transaction(self) -> AbstractAsyncContextManager[AsyncConnection]:
+        """Take a connection, and commit all statements of the context at its end, or none."""
+        return Taken(self, commits=True)
 
     @asynccontextmanager
     async def transaction_at_once(self) -> AsyncIterator[AsyncConnection]:
@@ -74,10 +72,9 @@ class ConnectionPool:
 
         Read their rows behind the context. Behind a pooler it is a `transaction`, whose BEGIN is no single statement.
         """
-        async with self._taken() as connection:
+        async with Taken(self) as connection:
             if is_pooled(connection):
-                async with self.committed(connection):
-                    yield connection
+                yield connection
                 return
             refused: psycopg.Error | None = None
             has_begun = False
@@ -103,14 +100,6 @@ class ConnectionPool:
         """Close the idle connections. The pool may be used again."""
         while self._idle:
             await self._idle.pop().close()
-
-    @asynccontextmanager
-    async def _taken(self) -> AsyncIterator[AsyncConnection]:
-        connection = await self.take()
-        try:
-            yield connection
-        finally:
-            await self.give_back(connection)
 
     async def take(self) -> AsyncConnection:
         """Return a connection that no other task uses until it is given back."""
@@ -174,17 +163,21 @@ class Taken:
     """Connection of a pool while the context lasts; behind a pooler, in a transaction with its bounds.
 
     It is a class, as each statement takes one: of an async generator the event loop would keep account.
+
+    Args:
+        commits: it is in a transaction in any case.
     """
 
-    __slots__ = ("_connection", "_pool", "_transaction")
+    __slots__ = ("_commits", "_connection", "_pool", "_transaction")
 
-    def __init__(self, pool: ConnectionPool) -> None:
+    def __init__(self, pool: ConnectionPool, *, commits: bool = False) -> None:
         self._pool = pool
+        self._commits = commits
         self._transaction: AbstractAsyncContextManager[None] | None = None
 
     async def __aenter__(self) -> AsyncConnection:
         connection = self._connection = await self._pool.take()
-        if is_pooled(connection):
+        if self._commits or is_pooled(connection):
             self._transaction = self._pool.committed(connection)
             try:
                 await self._transaction.__aenter__()
