@@ -1,13 +1,15 @@
-"""Connection to Redis beside the broker: notifies other gateways, and runs the commands of a sweep."""
+"""The connection to Redis beside the broker: notifies other gateways, and runs the commands of a sweep."""
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Sequence
+from itertools import islice
 from typing import Any
 from uuid import UUID
 
-from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
@@ -17,10 +19,8 @@ from ringback.redis import notifications
 from ringback.sweeper import Command
 from ringback.telemetry import metrics
 
-CONNECTIONS = 16
-"""Each is in use for a fraction of a millisecond, and on a busy machine for some fifty: sessions publish at one time.
-redis-py's default pool would raise above 100.
-"""
+AT_ONCE = 100
+"""Sessions whose commands go in one pipeline: the answers to all of it come within its bound."""
 SECONDS = 1.0
 """For all that a pipeline waits for: a gateway that waits for a doorbell reads the table after a second anyway. Two
 steps of the clock, so that an event loop that was held up is no Redis that is away.
@@ -34,19 +34,25 @@ log = logging.getLogger(__name__)
 
 
 class RedisClient:
-    """Client of Redis that never raises, and returns within a bound."""
+    """Client of Redis that never raises, and returns within a bound: twice `SECONDS`, if others are before it.
+
+    Commands that come while a pipeline is under way go together in the next one: sessions whose calls were recorded by
+    one statement publish them at one time.
+    """
 
     def __init__(self, redis_url: str) -> None:
-        self._pool = BlockingConnectionPool.from_url(
+        self._redis = Redis.from_url(
             redis_url,
-            max_connections=CONNECTIONS,
-            timeout=LONGEST_SECONDS,
             socket_timeout=LONGEST_SECONDS,
             socket_connect_timeout=LONGEST_SECONDS,
             retry=Retry(NoBackoff(), 1),  # once: the connection may have gone stale since it was last used
         )
-        self._redis = Redis(connection_pool=self._pool)
         self._doorbells = notifications.Doorbells()
+        self._is_busy = False
+        """True while a pipeline is under way."""
+        self._waiting: list[tuple[Sequence[Command], asyncio.Future[list[Any]]]] = []
+        self._next: asyncio.Task[None] | None = None
+        """Runs what has waited."""
 
     async def notify(self, gateway_id: str, session_id: UUID) -> None:
         """Put an entry into that gateway's stream. If this fails, the gateway hears a second later."""
@@ -55,16 +61,54 @@ class RedisClient:
 
     async def run(self, commands: Sequence[Command]) -> list[Any] | None:
         """Run the commands in one pipeline. Return their answers, or None if Redis does not answer or refuses one."""
+        if self._is_busy:
+            answer = asyncio.get_running_loop().create_future()
+            self._waiting.append((commands, answer))
+            return _checked(await answer)
+        self._is_busy = True
+        try:
+            return _checked(await self._pipeline(commands))
+        finally:
+            self._go_on()
+
+    def _go_on(self) -> None:
+        """Begin the next pipeline, if any commands wait, in a task that is none of those that wait."""
+        self._is_busy = bool(self._waiting)
+        if self._is_busy:
+            self._next = asyncio.create_task(self._run_waiting())
+
+    async def _run_waiting(self) -> None:
+        waiting, self._waiting = self._waiting[:AT_ONCE], self._waiting[AT_ONCE:]
+        try:
+            answers = iter(await self._pipeline([command for commands, _ in waiting for command in commands]))
+            for commands, answer in waiting:
+                its = list(islice(answers, len(commands)))
+                if not answer.done():  # a task that is cancelled waits no more
+                    answer.set_result(its)
+        finally:
+            for _, answer in waiting:
+                answer.cancel()
+            self._go_on()
+
+    async def _pipeline(self, commands: Sequence[Command]) -> list[Any]:
+        """Run the commands now. Return the answer to each, or why there is none."""
         try:
             async with AnsweredWithin(SECONDS), self._redis.pipeline(transaction=False) as pipe:
                 for command in commands:
                     pipe.execute_command(*command)
-                return list(await pipe.execute())
+                return list(await pipe.execute(raise_on_error=False))
         except REDIS_TROUBLE as problem:
-            metrics.REDIS_FAILURES.inc()
-            log.debug("redis command failed: %s", problem)
-            return None
+            return [problem] * len(commands)
 
     async def close(self) -> None:
         await self._redis.aclose()
-        await self._pool.aclose()
+
+
+def _checked(answers: list[Any]) -> list[Any] | None:
+    """Return the answers to some commands; None, and count it, if one of them is a problem."""
+    problem = next((each for each in answers if isinstance(each, Exception)), None)
+    if problem is None:
+        return answers
+    metrics.REDIS_FAILURES.inc()
+    log.debug("redis command failed: %s", problem)
+    return None
