@@ -169,16 +169,17 @@ class Conversation:
         if not self.is_open:
             return self._open(event, now)
         event = self._handshake.seeds.named(event)
+        passes = type(event) in PASSING
         is_ours = type(event) is SessionUpdated and self._client.settings.answers_ours
-        actions = [] if type(event) in PASSING else self._client.heard(event)
-        actions = [*actions, *self._upstream_events.hear(event, self._log, now)]
+        actions = [] if passes else self._client.heard(event)
+        actions += (heard := self._upstream_events.hear(event, self._log, now))
         self.limits.note_turn(self._turns.number, now)
         if type(event) is ErrorReported:
             return [*actions, *self._upstream_errors.hear(event, now), *self._speak(now)]
         visible = self._view.show(event.raw)
         if visible is not None and not is_ours and not self._upstream_events.hides(event, self._handshake.seeds.ids):
             actions.append(SendToClient(visible))
-        return [*actions, *self._speak(now)]
+        return actions if passes and not heard else [*actions, *self._speak(now)]  # what passes makes nothing due
 
     def audio_passed(self, item_id: str, chars: int, now: float) -> bool:
         """Note so many characters of the model's audio, which go straight to the client.

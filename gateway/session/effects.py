@@ -103,11 +103,15 @@ class EffectExecutor:
 
     async def _execute(self, link: UpstreamLink, action: Action) -> None:
         tasks = self._session.tasks
-        match action:
-            case SendToModel(event):
-                await self._send_to_model(link, event)
+        match action:  # what comes often is asked about first
             case SendToClient(event):
                 await self._client.send(event)
+            case SendToModel(event):
+                await self._send_to_model(link, event)
+            case KeepMoments() | NoteTold():
+                self.keep(action)
+            case KeepMessages(messages):
+                self.transcript.keep(messages)
             case RecordCall():
                 tasks.create_task(self._start_job(link, action))
                 await asyncio.sleep(0)  # its row is on its way before the next event is decided on
@@ -117,10 +121,6 @@ class EffectExecutor:
                 tasks.create_task(self._decide(action))
             case CheckBudget() | RecordUsage():
                 self._meter(link, action)
-            case KeepMoments() | NoteTold():
-                self.keep(action)
-            case KeepMessages(messages):
-                self.transcript.keep(messages)
             case KeepSettings(session):
                 self._reader.heard_as(session)
                 self.transcript.keep_settings(session)

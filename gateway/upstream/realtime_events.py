@@ -174,7 +174,9 @@ def _of_session(event: Callable[..., ModelEvent]) -> Callable[[Json, ServerEvent
 
 
 def _of_item(event: Callable[..., ModelEvent]) -> Callable[[Json, ServerEvent], ModelEvent]:
-    return lambda raw, shape: event(**_head(raw, shape) | {"item": _required(shape, "item")})
+    return lambda raw, shape: event(
+        raw=raw, item_id=shape.item_id, response_id=shape.response_id, item=_required(shape, "item")
+    )
 
 
 def _of_response(event: Callable[..., ModelEvent]) -> Callable[[Json, ServerEvent], ModelEvent]:

@@ -16,7 +16,8 @@ from base64 import b32encode
 from enum import StrEnum
 from uuid import UUID
 
-ITEM_ID_LENGTH = 28  # The Realtime API refuses item ids over 32 characters.
+DIGEST_BYTES = 15
+"""Of an output's item id: 24 characters. The Realtime API refuses ids over 32."""
 
 
 class JobState(StrEnum):
@@ -149,4 +150,4 @@ def output_item_id(job_id: UUID, secret: str = "") -> str:
     because the Realtime API refuses item ids over 32.
     """
     digest = hmac.digest(secret.encode(), job_id.bytes, "sha256") if secret else hashlib.sha256(job_id.bytes).digest()
-    return ("fco_" + b32encode(digest).decode().lower())[:ITEM_ID_LENGTH]
+    return "fco_" + b32encode(digest[:DIGEST_BYTES]).decode().lower()

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from typing import Any
-from uuid import UUID
 
 import pytest
 
-from ringback.moments import Moment, MomentKind
 from ringback.record_fields import by_name
-from ringback.statements.jobs.deliveries import Told
 from ringback.tools.behavior import Limits, ToolBehavior
 from ringback.tools.gate import Gate
 from ringback.usage.prices import Usage
@@ -18,8 +15,6 @@ from ringback.usage.prices import Usage
 RECORDS = (
     ToolBehavior(scopes=("read",), redact=("card",)),
     Limits(concurrency=1),
-    Moment(MomentKind.RESPONSE_BEGAN, 1.0, 1, "resp_1"),
-    Told(UUID(int=1), "resp_1", 1.0, 2.0),
     Gate(1.0, 0.0, 0),
     Usage(text_in=1),
 )
