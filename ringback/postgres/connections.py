@@ -4,7 +4,7 @@ A pooler such as PgBouncer refuses or drops what a client asks for at the start 
 hands each transaction to another server process, where earlier settings and prepared statements are missing. So no
 option is sent at the start. A new connection is asked once whether the process that replies is the one that greeted it:
 
-    direct   the bounds are set for the connection; a statement is prepared at its second use
+    direct   the bounds are set for the connection; a statement is prepared at its second use, and planned once
     pooled   the bounds are set in each transaction, with its BEGIN; no statement is prepared
 
 A connection is in autocommit: BEGIN and COMMIT would be two more round trips for each statement. Behind a pooler they
@@ -13,12 +13,14 @@ are needed (`begin`), as a bound holds only within a transaction there.
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 from math import inf
 from typing import Any, TypeAlias
 
 import psycopg
 from psycopg import AsyncRawCursor, RawCursor
+from psycopg.pq import PipelineStatus
 from psycopg.rows import namedtuple_row
 from sqlalchemy import Engine, create_engine
 
@@ -33,6 +35,11 @@ AsyncConnection: TypeAlias = psycopg.AsyncConnection[Any]
 DIALECT = "postgresql+psycopg://"
 AT_SECOND_USE, NEVER = 1, None
 """Psycopg's `prepare_threshold`. To prepare costs a round trip, which a statement that runs once would not earn."""
+PLANNED_ONCE = "SET plan_cache_mode = force_generic_plan"
+"""A statement that is built once has one plan for all parameters. Postgres would plan it six times before it keeps one,
+and some each time."""
+PLANNED_ANEW = b"SELECT set_config('plan_cache_mode', 'force_custom_plan', true)"
+"""The rest of the transaction is planned for its parameters: what is built when it is asked, such as a search."""
 WHO_ANSWERS = b"SELECT pg_backend_pid()"
 UTF8 = "UTF8"
 ENCODING = b"SELECT current_setting('server_encoding')"
@@ -122,7 +129,7 @@ def connect(
     try:
         if not read(url).is_pooled and connection.execute(WHO_ANSWERS).fetchone() == (connection.info.backend_pid,):
             if bounds:
-                connection.execute(bounds.as_sql("SET").encode())
+                connection.execute(f"{bounds.as_sql('SET')}; {PLANNED_ONCE}".encode())
             connection.prepare_threshold = AT_SECOND_USE
     except psycopg.Error:
         connection.close()
@@ -143,7 +150,7 @@ async def connect_async(url: str, name: str, connect_seconds: int, bounds: Bound
     try:
         answering = await (await connection.execute(WHO_ANSWERS)).fetchone()
         if not read(url).is_pooled and answering == (connection.info.backend_pid,):
-            await connection.execute(bounds.as_sql("SET").encode())
+            await connection.execute(f"{bounds.as_sql('SET')}; {PLANNED_ONCE}".encode())
             connection.prepare_threshold = AT_SECOND_USE
     except BaseException:
         await connection.close()
@@ -166,12 +173,25 @@ def begin(connection: Connection | AsyncConnection, bounds: Bounds | None = None
 def execute(connection: Connection, statement: Runnable) -> psycopg.Cursor[Any]:
     """Execute the statement; return the cursor that has its rows."""
     ready = bound(statement)
-    return connection.execute(ready.text, ready.parameters, prepare=None if ready.is_kept else False)
+    if ready.is_kept:
+        return connection.execute(ready.text, ready.parameters)
+    if is_pooled(connection):
+        return connection.execute(ready.text, ready.parameters, prepare=False)
+    with connection.pipeline():
+        connection.execute(PLANNED_ANEW, prepare=False)
+        return connection.execute(ready.text, ready.parameters, prepare=False)
 
 
 async def execute_async(connection: AsyncConnection, statement: Bound) -> psycopg.AsyncCursor[Any]:
-    """Execute the statement; return the cursor that has its rows."""
-    return await connection.execute(statement.text, statement.parameters, prepare=None if statement.is_kept else False)
+    """Execute the statement; return the cursor that has its rows. In a pipeline, it has them once that is over."""
+    if statement.is_kept:
+        return await connection.execute(statement.text, statement.parameters)
+    if is_pooled(connection):
+        return await connection.execute(statement.text, statement.parameters, prepare=False)
+    is_in_pipeline = connection.pgconn.pipeline_status != PipelineStatus.OFF
+    async with nullcontext() if is_in_pipeline else connection.pipeline():
+        await connection.execute(PLANNED_ANEW, prepare=False)
+        return await connection.execute(statement.text, statement.parameters, prepare=False)
 
 
 def is_cut(problem: psycopg.Error) -> bool:

@@ -8,8 +8,12 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from psycopg import sql
+from psycopg.adapt import PyFormat, Transformer
 from sqlalchemy import text
 
+from ringback.postgres.connections import PLANNED_ONCE
+from ringback.postgres.statement import bound
 from ringback.statements import looks, webhooks
 from ringback.statements.identity import credentials
 from ringback.statements.jobs import sweeps, transitions
@@ -28,6 +32,8 @@ SELECT gen_random_uuid(), :session, 'many_' || n, 1, 'order', 'orders', '{}', 'p
        clock_timestamp(), 'succeeded', 'acked', 1, clock_timestamp(), clock_timestamp(), 'w'
 FROM generate_series(1, 100000) AS n
 """
+UNKNOWN = 705
+"""Postgres' type of a parameter whose type follows from its place in the statement."""
 BUFFERS_AT_MOST = 300
 """Most pages of 8 kB; the table of jobs alone has more than 2,000."""
 
@@ -54,8 +60,20 @@ def rows(database: str) -> Iterator[Rows]:
 
 
 def plan(rows: Rows, statement: Any) -> str:
-    """Return Postgres' plan of the statement, with its costs."""
-    found = execute(rows.connection, explained(statement, "(ANALYZE, BUFFERS)")).scalars().all()
+    """Return Postgres' plan of the statement, with its costs: of one that is built once, that for all parameters."""
+    asked, options = bound(statement), "(ANALYZE, BUFFERS)"
+    if not asked.is_kept:
+        found = execute(rows.connection, explained(asked, options)).scalars().all()
+    else:
+        run = rows.connection.exec_driver_sql
+        typed = Transformer(rows.connection.connection.driver_connection)
+        typed.dump_sequence(asked.parameters, [PyFormat.TEXT] * len(asked.parameters))
+        kinds = ", ".join(str(run(f"SELECT {kind or UNKNOWN}::regtype").scalar()) for kind in typed.types or ())
+        given = ", ".join(sql.Literal(each).as_string() for each in asked.parameters)
+        run(PLANNED_ONCE)
+        run(f"PREPARE asked{kinds and f' ({kinds})'} AS {asked.text.decode()}")
+        found = run(f"EXPLAIN {options} EXECUTE asked{given and f' ({given})'}").scalars().all()
+        run("DEALLOCATE asked")
     rows.connection.rollback()
     return "\n".join(found)
 
