@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Container, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Container, Iterable, Mapping
+from dataclasses import dataclass
 from uuid import UUID
 
-from gateway.small_event import SmallEvent
+
+def _not_there() -> None:
+    """The session has not begun: it reads its handle as it begins."""
 
 
 @dataclass(slots=True, eq=False)
@@ -17,48 +19,37 @@ class SessionHandle:
     Args:
         is_recorded: True while its row says that this gateway holds it: from its beginning until it leaves.
         why_over: why the session must end at once, once it must (`gateway.close_codes`).
+        on_wake: is told when the session must look.
+        on_leave: is told when it must leave.
     """
 
     is_recorded: bool = False
     why_over: str | None = None
     is_recording: bool = False
     """True while results that the session has are written into their rows, which say until then that they wait."""
-    _wake: SmallEvent = field(default_factory=SmallEvent)
-    _leave: SmallEvent = field(default_factory=SmallEvent)
-    _leave_within: float | None = None
+    is_awake: bool = False
+    """True from `wake` until the session looks."""
+    is_to_leave: bool = False
+    leave_within: float | None = None
+    """Within how many seconds the session must leave, if it must; None: at once, because of `why_over`."""
+    on_wake: Callable[[], None] = _not_there
+    on_leave: Callable[[], None] = _not_there
 
     def wake(self) -> None:
         """Have the session look for results and news. Several calls before it looks are one look."""
-        self._wake.set()
-
-    @property
-    def is_awake(self) -> bool:
-        """True from `wake` until the session looks."""
-        return self._wake.is_set()
-
-    async def woken(self) -> None:
-        """Wait until the session must look."""
-        await self._wake.wait()
-
-    def begin_look(self) -> None:
-        """The session looks now: a later `wake` asks for another look."""
-        self._wake.clear()
-
-    async def told_to_leave(self) -> float | None:
-        """Wait until the session must leave. Return within how many seconds; None: at once, because of `why_over`."""
-        await self._leave.wait()
-        return self._leave_within
+        self.is_awake = True
+        self.on_wake()
 
     def ask_to_leave(self, seconds: float) -> None:
         """Ask the session to leave within so many seconds, because the gateway is about to end."""
-        if not self._leave.is_set():
-            self._leave_within = seconds
-            self._leave.set()
+        if not self.is_to_leave:
+            self.is_to_leave, self.leave_within = True, seconds
+            self.on_leave()
 
     def terminate(self, why: str = "session_superseded") -> None:
         """End the session at once. The first reason counts."""
-        self._leave_within, self.why_over = None, self.why_over or why
-        self._leave.set()
+        self.is_to_leave, self.leave_within, self.why_over = True, None, self.why_over or why
+        self.on_leave()
 
 
 class SessionRegistry:

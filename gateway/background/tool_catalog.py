@@ -8,7 +8,6 @@ If the Realtime API refuses a tool, the catalog remembers it, so that no other s
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import time
 from collections import OrderedDict
@@ -47,18 +46,20 @@ class ToolCatalog:
         self._model = model
         self._until_needed = until_needed
         self._refused: OrderedDict[tuple[str, str, str], float] = OrderedDict()
-        self._changed = asyncio.Event()
-        self._tools: Mapping[str, ToolSpec] = {}
+        self.tools: Mapping[str, ToolSpec] = {}
+        """As the last look has found them."""
+        self._watching: set[Callable[[], None]] = set()
 
     async def follow(self) -> None:
         """Read the tools of live workers, every two seconds while a session is here."""
         await repeat(self._look, LOOK_SECONDS, "tool look-up", self._until_needed)
 
-    async def other_than(self, seen: Mapping[str, ToolSpec] | None) -> Mapping[str, ToolSpec]:
-        """Wait until the tools are no longer those that this method returned before, and return them."""
-        while self._tools is seen:
-            await self._changed.wait()
-        return self._tools
+    def watch(self, on_change: Callable[[], None]) -> None:
+        """Have this called each time the tools are no longer those of the look before."""
+        self._watching.add(on_change)
+
+    def unwatch(self, on_change: Callable[[], None]) -> None:
+        self._watching.discard(on_change)
 
     def leave_out(self, agent: Agent, tool: ToolSpec, why: str) -> None:
         """Note that the agent's model refuses this version of a tool: sessions of that model are not offered it."""
@@ -82,7 +83,7 @@ class ToolCatalog:
 
     async def _look(self) -> None:
         tools = {row.name: processes.spec_from_row(row) for row in await self._store.rows(processes.live_tools())}
-        if tools != self._tools:
-            self._tools = tools
-            self._changed.set()
-            self._changed = asyncio.Event()
+        if tools != self.tools:
+            self.tools = tools
+            for on_change in tuple(self._watching):
+                on_change()

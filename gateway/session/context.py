@@ -23,7 +23,7 @@ from gateway.errors import GatewayError
 from gateway.live_sessions import SessionHandle
 from gateway.session.recording.placing import Recording
 from gateway.settings import GatewaySettings
-from gateway.small_event import SmallEvent
+from gateway.small_event import Errands, SmallEvent
 from gateway.storage.database import Store
 from gateway.storage.gathered_writes import GatheredWrites
 from gateway.storage.gathering import GatheredRuns
@@ -136,11 +136,13 @@ class GatewayContext:
 class Alarm:
     """Timer of one session. It rings at the earliest moment that was asked for; times are those of `time.monotonic`.
 
-    A moment that moves to later leaves the timer alone. So an alarm may ring early, and its reader asks again.
+    A moment that moves to later leaves the timer alone. So an alarm may ring early, and who hears it asks again.
     """
 
-    def __init__(self) -> None:
-        self._rings = SmallEvent()
+    __slots__ = ("_at", "_timer", "on_ring")
+
+    def __init__(self, on_ring: Callable[[], None] = lambda: None) -> None:
+        self.on_ring = on_ring
         self._at = math.inf
         self._timer: asyncio.TimerHandle | None = None
 
@@ -152,11 +154,6 @@ class Alarm:
         self._at = moment
         self._timer = asyncio.get_running_loop().call_later(max(0.0, moment - time.monotonic()), self._ring)
 
-    async def rung(self) -> None:
-        """Wait until the alarm rings."""
-        await self._rings.wait()
-        self._rings.clear()
-
     def stop(self) -> None:
         """Forget the moment that was asked for."""
         if self._timer is not None:
@@ -165,7 +162,7 @@ class Alarm:
 
     def _ring(self) -> None:
         self._at, self._timer = math.inf, None
-        self._rings.set()
+        self.on_ring()
 
 
 @dataclass(slots=True, eq=False)
@@ -287,12 +284,15 @@ class SessionState:
     """The connection and conversation at work; None until the first is open."""
     tasks: asyncio.TaskGroup = field(default_factory=asyncio.TaskGroup)
     """Every task of the session. The first that raises ends them all."""
+    errands: Errands = field(init=False)
+    """What the session does when it is asked to."""
     switching: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Held while one link follows another."""
     alarm: Alarm = field(default_factory=Alarm)
     """Rings when the conversation at work wants to be woken, or before that."""
 
     def __post_init__(self) -> None:
+        self.errands = Errands(self.tasks)
         self.recording = Recording(self.began_at) if self.agent.recording else None
 
     @property

@@ -21,7 +21,7 @@ from gateway.conversation.actions import Guarded
 from gateway.retry import until_done
 from gateway.session.context import GatewayContext, SessionState
 from gateway.session.delivery_recorder import DeliveryRecorder
-from gateway.small_event import SmallEvent
+from gateway.small_event import Errand
 from gateway.storage.gathered_writes import Run, next_beat
 from ringback.history.operators import MAX_REASON, ActName
 from ringback.moments import MOMENTS_AT_MOST, Moment
@@ -65,7 +65,7 @@ class MomentWriter:
         self._number = 0
         self._is_counted = not session.is_resumed
         """The moments that the session has from earlier connections of its client are counted in `_number`."""
-        self._news = SmallEvent()
+        self._writes = Errand(self._write_heard, session.errands, _next_batch)
 
     def keep(self, happened: Iterable[Moment]) -> None:
         """Have these moments written soon; returns at once."""
@@ -75,7 +75,7 @@ class MomentWriter:
                 self._moments[self._number] = moment
         while len(self._moments) > MAX_WAITING:
             del self._moments[next(iter(self._moments))]
-        self._news.set()
+        self._writes.ask()
 
     def note(self, told: Iterable[Told]) -> None:
         """Have it written soon which results were spoken and heard; returns at once. The newest of each counts."""
@@ -83,15 +83,10 @@ class MomentWriter:
             self._told[each.job_id, each.answer_id] = each
         while len(self._told) > MAX_WAITING:
             del self._told[next(iter(self._told))]
-        self._news.set()
+        self._writes.ask()
 
-    async def keep_writing(self) -> None:
-        """Write what is kept, until cancelled."""
-        while True:
-            await self._news.wait()
-            await next_beat(GATHER_SECONDS)
-            self._news.clear()
-            await until_done(partial(self.flush, self._gathered), AGAIN_SECONDS)
+    async def _write_heard(self) -> None:
+        await until_done(partial(self.flush, self._gathered), AGAIN_SECONDS)
 
     async def flush(self, run: Run | None = None) -> bool:
         """Write all that waits. Return False if it cannot be written now.
@@ -152,6 +147,10 @@ class MomentWriter:
         room = max(0, MOMENTS_AT_MOST - found.number)
         self._moments = dict(list(self._moments.items())[:room])
         self._number += found.number
+
+
+async def _next_batch() -> None:
+    await next_beat(GATHER_SECONDS)
 
 
 class GuardAudit:

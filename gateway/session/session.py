@@ -1,6 +1,6 @@
 """One live session: it moves events and results, and contains no decisions.
 
-It has seven inputs, one task each:
+It has seven inputs. A task reads each of the first two. The others ask for an errand (`gateway.small_event`):
 
     the Realtime API   each event goes to the conversation; audio deltas go straight to the client
     the client         each frame passes its policy (`gateway.session.client_reader`)
@@ -21,7 +21,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import psycopg
@@ -35,6 +36,7 @@ from gateway.session.client_reader import ClientReader
 from gateway.session.context import GatewayContext, SessionEnded, SessionState, UpstreamLink
 from gateway.session.effects import EffectExecutor
 from gateway.session.upstream_switcher import SidebandSwitcher, UpstreamSwitcher
+from gateway.small_event import Errand
 from gateway.upstream.connection import UpstreamClosed
 from gateway.upstream.events import UserStartedSpeaking
 from ringback.jobs.outcomes import from_row
@@ -67,6 +69,12 @@ class Session:
         self._switcher = switcher(gateway, state, self._effects, self._reader, self._activate)
         self._progress_told: set[tuple[Any, ...]] = set()
         """What was last read of jobs that still run."""
+        errands, is_open = state.errands, self._reader.is_open.wait
+        self._looks = Errand(self._from_doorbell, errands, is_open)
+        self._ticks = Errand(self._from_clock, errands, is_open)
+        self._leaves = Errand(self._from_gateway, errands)
+        self._offers = Errand(self._from_tool_catalog, errands)
+        state.alarm.on_ring = self._on_alarm
 
     async def send_resume_token(self) -> None:
         """Tell a client that can resume with which token, and for how long after its connection has ended."""
@@ -94,19 +102,13 @@ class Session:
             await self._finish(ended)
 
     async def _run(self) -> SessionEnded:
-        loops = (self._from_model, self._reader.run, self._from_doorbell, self._from_clock, self._from_gateway)
         try:
             async with self.state.tasks as tasks:
-                for loop in (
-                    *loops,
-                    self._from_tool_catalog,
-                    self._switcher.rotate_in_time,
-                    self._effects.transcript.write,
-                    self._effects.moments.keep_writing,
-                ):
-                    tasks.create_task(loop())
+                tasks.create_task(self._reader.run())
                 if self._effects.voices is not None:
                     tasks.create_task(self._effects.voices.keep_voices())
+                with self._doing_errands():
+                    await self._from_model()
         except BaseExceptionGroup as group:
             expected, fault = group.split((SessionEnded, ClientGone))
             if fault is not None:
@@ -114,9 +116,30 @@ class Session:
             return _end_of(expected)
         raise AssertionError("a session ends by an exception only")
 
+    @contextmanager
+    def _doing_errands(self) -> Iterator[None]:
+        """Do what is asked of the session while the context lasts, and what was asked for before it began."""
+        handle, catalog = self._handle, self._gateway.tool_catalog
+        handle.on_wake, handle.on_leave = self._looks.ask, self._leaves.ask
+        if handle.is_awake:
+            self._looks.ask()
+        if handle.is_to_leave:
+            self._leaves.ask()
+        catalog.watch(self._offers.ask)
+        # The session has just read the table itself, and so may the catalog have, before it was watched.
+        later = asyncio.get_running_loop().call_later(LOOK_SECONDS, self._offers.ask)
+        self.state.errands.begin()
+        try:
+            yield
+        finally:
+            self.state.errands.stop()
+            later.cancel()
+            catalog.unwatch(self._offers.ask)
+            self.state.alarm.stop()
+            self._switcher.rotation.stop()
+
     async def _finish(self, ended: SessionEnded | None) -> None:
         """Write what was heard, within a bound, so that the rows have the last state of a client that hung up."""
-        self.state.alarm.stop()
         self._effects.usage.leave()
         link = self.state.link
         if link is None:
@@ -193,31 +216,28 @@ class Session:
         await self._effects.execute(link, link.conversation.receive_client(frame, time.monotonic()))
 
     async def _from_doorbell(self) -> None:
-        """Deliver the results that are ready, each time the session is woken."""
-        while True:
-            await self._handle.woken()
-            await self._reader.is_open.wait()
-            self._handle.begin_look()
-            link = self._link()
-            try:
-                rows = await self._effects.deliveries.ready(link)
-            except (psycopg.Error, OSError) as problem:
-                log.warning(
-                    "results not read: session %s (%s); looking again in %g s",
-                    *(self.state.session_id, type(problem).__name__, IDLE_LOOK_SECONDS),
-                )
-                await asyncio.sleep(IDLE_LOOK_SECONDS)
-                self._handle.wake()
-                continue
-            for row in rows:  # to the conversation of the epoch that read them: a later one has them among its past
-                self._effects.deliveries.given(link, row.id)
-                revealed = self._gateway.row_privacy.reveal(row, self.state.session_id)
-                result = row.id, row.call_id, row.tool, from_row(**outcome_of(revealed))
-                more = row is not rows[-1]
-                await self._effects.execute(link, link.conversation.deliver(*result, time.monotonic(), more=more))
-                metrics.DELIVERY_SECONDS.observe(float(row.age))
-            if not rows and not await self._deliver_progress(link):
-                await self._effects.end_unless_held()
+        """Deliver the results that are ready."""
+        self._handle.is_awake = False
+        link = self._link()
+        try:
+            rows = await self._effects.deliveries.ready(link)
+        except (psycopg.Error, OSError) as problem:
+            log.warning(
+                "results not read: session %s (%s); looking again in %g s",
+                *(self.state.session_id, type(problem).__name__, IDLE_LOOK_SECONDS),
+            )
+            await asyncio.sleep(IDLE_LOOK_SECONDS)
+            self._handle.wake()
+            return
+        for row in rows:  # to the conversation of the epoch that read them: a later one has them among its past
+            self._effects.deliveries.given(link, row.id)
+            revealed = self._gateway.row_privacy.reveal(row, self.state.session_id)
+            result = row.id, row.call_id, row.tool, from_row(**outcome_of(revealed))
+            more = row is not rows[-1]
+            await self._effects.execute(link, link.conversation.deliver(*result, time.monotonic(), more=more))
+            metrics.DELIVERY_SECONDS.observe(float(row.age))
+        if not rows and not await self._deliver_progress(link):
+            await self._effects.end_unless_held()
 
     async def _deliver_progress(self, link: UpstreamLink) -> bool:
         """Deliver notes and approvals of running jobs. Return False if there is none."""
@@ -235,44 +255,42 @@ class Session:
                 await self._effects.execute(link, link.conversation.progressed(row.id, row.progress))
         return told != self._progress_told
 
+    def _on_alarm(self) -> None:
+        """Have the conversation woken, unless the moment has moved to later, as what passes undecoded moves it."""
+        now = time.monotonic()
+        wake_at = self._link().conversation.wake_at(now)
+        if wake_at > now:
+            self.state.alarm.ring_at(wake_at)
+        else:
+            self._ticks.ask()
+
     async def _from_clock(self) -> None:
-        """Wake the conversation at the moment for which it asks. What passes undecoded moves it to later at most."""
-        while True:
-            await self.state.alarm.rung()
-            await self._reader.is_open.wait()
-            link, now = self._link(), time.monotonic()
-            wake_at = link.conversation.wake_at(now)
-            if wake_at > now:
-                self.state.alarm.ring_at(wake_at)
-            else:
-                await self._effects.execute(link, link.conversation.tick(now))
+        """Wake the conversation at the moment for which it asks."""
+        link, now = self._link(), time.monotonic()
+        await self._effects.execute(link, link.conversation.tick(now) if link.conversation.wake_at(now) <= now else ())
 
     async def _from_tool_catalog(self) -> None:
         """Offer the model each tool that a worker announces while the session runs."""
-        served: Mapping[str, ToolSpec] | None = None
-        await asyncio.sleep(LOOK_SECONDS)  # the session has just read the table itself
-        while True:
-            served = await self._gateway.tool_catalog.other_than(served)
-            new = self._new_tools(served)
-            if not new:
-                continue
-            log.info("tools offered: session %s, %s", self.state.session_id, ", ".join(sorted(new)))
-            self.state.tools.update(new)  # a conversation that is being opened reads them there once it is open
-            link = self.state.link
-            if link is not None:
-                await self._effects.execute(link, link.conversation.tools_came(new, time.monotonic()))
+        new = self._new_tools()
+        if not new:
+            return
+        log.info("tools offered: session %s, %s", self.state.session_id, ", ".join(sorted(new)))
+        self.state.tools.update(new)  # a conversation that is being opened reads them there once it is open
+        link = self.state.link
+        if link is not None:
+            await self._effects.execute(link, link.conversation.tools_came(new, time.monotonic()))
 
-    def _new_tools(self, served: Mapping[str, ToolSpec]) -> dict[str, ToolSpec]:
+    def _new_tools(self) -> dict[str, ToolSpec]:
         state, catalog = self.state, self._gateway.tool_catalog
         return {
             name: tool
-            for name, tool in served.items()
+            for name, tool in catalog.tools.items()
             if state.may_have(tool) and state.tools.get(name) != tool and catalog.takes(state.agent, tool)
         }
 
     async def _from_gateway(self) -> None:
         """End at once if the session must. If the gateway ends, leave at the next pause, or when the time is up."""
-        seconds = await self._handle.told_to_leave()
+        seconds = self._handle.leave_within
         if seconds is None:
             raise SessionEnded.because(self._handle.why_over or "session_superseded")
         if self.state.resume_token is not None:

@@ -21,7 +21,7 @@ from msgspec import structs
 from gateway.conversation.actions import Event
 from gateway.retry import until_done
 from gateway.session.context import GatewayContext, SessionState
-from gateway.small_event import SmallEvent
+from gateway.small_event import Errand
 from gateway.storage.gathered_writes import Run, next_beat
 from gateway.token_bucket import TokenBucket
 from ringback.statements.sessions import items, lifecycle
@@ -61,7 +61,7 @@ class TranscriptWriter:
         self._clock = clock
         self._pictures = TokenBucket(PICTURE_CHARS_PER_SECOND, PICTURE_CHARS_BURST)
         self._left_out = 0
-        self._news = SmallEvent()
+        self._writes = Errand(self._write_waiting, session.errands, next_beat)
         self._writing = asyncio.Lock()
         """One write at a time: the older of two would else be the last one."""
 
@@ -75,7 +75,7 @@ class TranscriptWriter:
             log.error(
                 "message given up: session %s, %s; Postgres was away for too long", self._session_id, given_up.item_id
             )
-        self._news.set()
+        self._writes.ask()
 
     def _affordable(self, message: Message) -> Message:
         """Return the message, without its pictures if too many were written of late."""
@@ -92,15 +92,10 @@ class TranscriptWriter:
     def keep_settings(self, session: Event) -> None:
         """Have what the client has set of its session written soon; returns at once."""
         self._settings = session
-        self._news.set()
+        self._writes.ask()
 
-    async def write(self) -> None:
-        """Write what is kept, until cancelled."""
-        while True:
-            await self._news.wait()
-            await next_beat()
-            self._news.clear()
-            await until_done(partial(self.flush, self._gathered), AGAIN_SECONDS)
+    async def _write_waiting(self) -> None:
+        await until_done(partial(self.flush, self._gathered), AGAIN_SECONDS)
 
     async def flush(self, run: Run | None = None) -> bool:
         """Write all that waits. Return False if it cannot be written now.

@@ -36,8 +36,9 @@ from gateway.conversation.reconnect.replay import ConversationHistory, history_o
 from gateway.conversation.tool_calls.client_tools import first_session
 from gateway.conversation.tool_calls.rendering import DeliveryContext
 from gateway.session.client_reader import ClientReader
-from gateway.session.context import GatewayContext, SessionEnded, SessionState, UpstreamLink
+from gateway.session.context import Alarm, GatewayContext, SessionEnded, SessionState, UpstreamLink
 from gateway.session.effects import EffectExecutor
+from gateway.small_event import Errand
 from gateway.upstream.connection import UpstreamBusy, UpstreamClosed, UpstreamRefused, UpstreamSilent
 from gateway.upstream.quirks import lifetime
 from ringback.postgres.statement import Runnable
@@ -90,6 +91,8 @@ class UpstreamSwitcher:
         self._pauses = pauses(random.random, REDIAL_SECONDS, REDIAL_SELDOM_SECONDS)
         """Of the present series of failures."""
         self._moved_at: float | None = None
+        self.rotation = Alarm(Errand(self._rotate_if_due, session.errands).ask)
+        """Rings when the session is to leave its link."""
         self._is_fresh = True
         """True while no conversation of this epoch has been told of the session."""
 
@@ -119,26 +122,25 @@ class UpstreamSwitcher:
             await self._hand_over(link, reason)
             self._gateway.on_link_over()
 
-    async def rotate_in_time(self) -> None:
-        """Move to a new connection between turns, before the Realtime API ends the old one; never in a call."""
-        while not self.joins:
-            link = self._session.link
-            wait = QUIET_LOOK_SECONDS if link is None else ROTATE_AGAIN_SECONDS  # many servers tell no end
-            if link is not None and link.rotates_at is not None:
-                wait = max(QUIET_LOOK_SECONDS, link.rotates_at - time.monotonic())
-            await asyncio.sleep(min(wait, ROTATE_AGAIN_SECONDS))
-            if link is self._session.link and link is not None and _is_due(link):
-                try:
-                    await self._rotate(link)
-                except MISHAPS as problem:
-                    metrics.UPSTREAM_FAILURES.inc(_kind(problem))
-                    pause = doubled(ROTATE_AGAIN_SECONDS, ROTATE_SELDOM_SECONDS, link.moves_failed)
-                    log.warning(
-                        "rotation failed: session %s (%s); trying again in %g s",
-                        *(self._session.session_id, _describe(problem), pause),
-                    )
-                    link.rotates_at = time.monotonic() + pause
-                    link.moves_failed += 1
+    async def _rotate_if_due(self) -> None:
+        """Move to a new connection between turns, before the Realtime API ends the old one."""
+        link = self._session.link
+        if link is None or link.rotates_at is None:
+            return
+        if link.rotates_at <= time.monotonic():
+            try:
+                await self._rotate(link)
+            except MISHAPS as problem:
+                metrics.UPSTREAM_FAILURES.inc(_kind(problem))
+                pause = doubled(ROTATE_AGAIN_SECONDS, ROTATE_SELDOM_SECONDS, link.moves_failed)
+                log.warning(
+                    "rotation failed: session %s (%s); trying again in %g s",
+                    *(self._session.session_id, _describe(problem), pause),
+                )
+                link.rotates_at = time.monotonic() + pause
+                link.moves_failed += 1
+        if link is self._session.link:
+            self.rotation.ring_at(link.rotates_at)
 
     async def _rotate(self, old: UpstreamLink) -> None:
         fresh = await self._dial(old.conversation.carry(time.monotonic()), greets=False)
@@ -323,6 +325,8 @@ class UpstreamSwitcher:
             metrics.RECONNECTS.inc(reason)
         self._plan_rotation(link)
         await self._activate(link, reason)
+        if link.rotates_at is not None:
+            self.rotation.ring_at(link.rotates_at)
 
     def _plan_rotation(self, link: UpstreamLink) -> None:
         """Set when the session is to leave this link, by what the Realtime API says of its end."""
@@ -385,10 +389,6 @@ class SidebandSwitcher(UpstreamSwitcher):
 def _raise_if_given_up(link: UpstreamLink) -> None:
     if link.why_closed is not None:
         raise UpstreamBusy(link.why_closed)
-
-
-def _is_due(link: UpstreamLink) -> bool:
-    return link.rotates_at is not None and link.rotates_at <= time.monotonic()
 
 
 def _kind(problem: BaseException) -> str:

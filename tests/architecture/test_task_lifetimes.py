@@ -17,6 +17,7 @@ PAGE = "docs/task-lifetimes.md"
 # Which argument of each is what runs: a place, or a keyword.
 STARTS: dict[str, int | str] = {
     **dict.fromkeys(("create_task", "ensure_future", "shield", "to_thread", "submit", "run_coroutine_threadsafe"), 0),
+    "Errand": 0,
     "run_in_executor": 1,
     "Thread": "target",
 }

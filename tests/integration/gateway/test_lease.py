@@ -16,7 +16,7 @@ from sqlalchemy import delete, func, select, text, update
 
 from gateway.background.lease import Lease
 from gateway.background.result_listener import ResultListener
-from gateway.live_sessions import SessionRegistry
+from gateway.live_sessions import SessionHandle, SessionRegistry
 from gateway.storage.database import STEP_SECONDS, AnsweredWithin, Store, lease_connector, open_pool
 from ringback.config.settings import postgres_url
 from ringback.leases.lease import LeaseTimes
@@ -92,14 +92,21 @@ def test_a_pool_without_a_free_connection_holds_up_neither_renewals_nor_looks(li
             assert await asyncio.to_thread(is_renewed, line)
             assert lease.is_current
             line.run(update(sessions).values(gateway_id="gateway-elsewhere"))
-            async with asyncio.timeout(PATIENCE):
-                await place.told_to_leave()
+            await told_to_leave(place)
             assert place.why_over == "session_superseded"
             for each in asleep:
                 each.cancel()
             await asyncio.gather(*asleep, return_exceptions=True)
 
     asyncio.run(scene())
+
+
+async def told_to_leave(session: SessionHandle) -> None:
+    told = asyncio.Event()
+    session.on_leave = told.set
+    if not session.is_to_leave:
+        async with asyncio.timeout(PATIENCE):
+            await told.wait()
 
 
 def count(line: Line, statement: Any) -> int:
@@ -205,8 +212,7 @@ def test_a_session_that_others_hold_ends_at_once_after_a_lapse(line: Line, what:
             with line.engine.begin() as connection:
                 connection.execute(update(sessions).where(sessions.c.id == line.session).values(gateway_id=HERE))
                 execute(connection, LAPSES[what])
-            async with asyncio.timeout(PATIENCE):
-                await theirs.told_to_leave()
+            await told_to_leave(theirs)
             assert ours.why_over is None
 
     asyncio.run(scene())

@@ -26,15 +26,18 @@ def recorded(live_sessions: SessionRegistry, session_id: object = A) -> SessionH
     return handle
 
 
-async def leaves(handle: SessionHandle) -> float | None:
-    async with asyncio.timeout(PATIENCE):
-        return await handle.told_to_leave()
+def leaves(handle: SessionHandle) -> float | None:
+    assert handle.is_to_leave
+    return handle.leave_within
 
 
 async def test_sessions_that_are_here_are_woken(live_sessions: SessionRegistry) -> None:
     handle = live_sessions.enter(A)
+    told: list[str] = []
     live_sessions.wake([A, B])
-    assert handle.is_awake
+    handle.on_wake = lambda: told.append("wake")
+    live_sessions.wake([A, B])
+    assert (handle.is_awake, told) == (True, ["wake"])
 
 
 async def test_a_session_that_records_what_it_has_is_not_woken_for_that(live_sessions: SessionRegistry) -> None:
@@ -44,7 +47,7 @@ async def test_a_session_that_records_what_it_has_is_not_woken_for_that(live_ses
     assert (handle.is_awake, other.is_awake) == (False, True)
     live_sessions.wake([A])
     assert handle.is_awake, "a doorbell wakes it all the same"
-    handle.begin_look()
+    handle.is_awake = False
     handle.is_recording = False
     live_sessions.wake_waiting([A])
     assert handle.is_awake
@@ -53,7 +56,7 @@ async def test_a_session_that_records_what_it_has_is_not_woken_for_that(live_ses
 async def test_who_others_hold_is_sent_away_at_once(live_sessions: SessionRegistry) -> None:
     handle, other = recorded(live_sessions), recorded(live_sessions, B)
     assert live_sessions.terminate_all_but({B}, live_sessions.recorded()) == [A]
-    assert await leaves(handle) is None
+    assert leaves(handle) is None
     assert handle.why_over == "session_superseded"
     assert other.why_over is None
 
@@ -75,7 +78,7 @@ async def test_who_left_while_the_rows_were_asked_is_not_lost(live_sessions: Ses
 
 async def test_a_session_that_comes_back_on_another_connection_takes_the_place(live_sessions: SessionRegistry) -> None:
     old, new = recorded(live_sessions), recorded(live_sessions)
-    assert await leaves(old) is None
+    assert leaves(old) is None
     live_sessions.leave(A, old)
     assert live_sessions.recorded() == {A: new}
 
@@ -86,14 +89,17 @@ async def test_a_gateway_that_ends_asks_those_who_are_here_and_those_at_the_door
     here = live_sessions.enter(A)
     live_sessions.ask_all_to_leave(7.0)
     late = live_sessions.enter(B)
-    assert await leaves(here) == await leaves(late) == 7.0
+    assert leaves(here) == leaves(late) == 7.0
 
 
 async def test_who_is_asked_to_leave_and_is_then_superseded_knows_both(live_sessions: SessionRegistry) -> None:
     handle = live_sessions.enter(A)
+    told: list[float | None] = []
+    handle.on_leave = lambda: told.append(handle.leave_within)
     live_sessions.ask_all_to_leave(7.0)
+    live_sessions.ask_all_to_leave(3.0)
     handle.terminate()
-    assert handle.why_over == "session_superseded"
+    assert (handle.why_over, told) == ("session_superseded", [7.0, None])
 
 
 async def test_it_is_empty_when_the_last_one_has_left(live_sessions: SessionRegistry) -> None:

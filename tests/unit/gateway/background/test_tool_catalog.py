@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Mapping
 from dataclasses import asdict, replace
 from types import SimpleNamespace
 from typing import Any, cast
@@ -74,28 +73,26 @@ class Rows:
         return [SimpleNamespace(**asdict(tool), manners=tool.behavior.as_data()) for tool in self.tools]
 
 
-def test_tools_that_workers_announce_are_returned_once_they_differ(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_watches_is_told_once_what_workers_announce_differs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("gateway.background.tool_catalog.LOOK_SECONDS", 0.0)
 
     async def run() -> None:
-        rows = Rows()
+        rows, told, another = Rows(), asyncio.Event(), asyncio.Event()
         tool_catalog = ToolCatalog(cast(Any, rows))
-        none_yet = await tool_catalog.other_than(None)
-        assert none_yet == {}
-        waiting = asyncio.create_task(_first(tool_catalog, none_yet))
+        tool_catalog.watch(told.set)
+        tool_catalog.watch(another.set)
+        tool_catalog.unwatch(another.set)
         following = asyncio.create_task(tool_catalog.follow())
         await rows.asked.wait()
-        assert not waiting.done(), "the same tools are no change"
+        assert (tool_catalog.tools, told.is_set()) == ({}, False), "the same tools are no change"
         rows.tools.append(WEATHER)
         async with asyncio.timeout(PATIENCE):
-            assert await waiting == {WEATHER.name: WEATHER}
+            await told.wait()
+        assert tool_catalog.tools == {WEATHER.name: WEATHER}
+        assert not another.is_set(), "it watches no more"
         following.cancel()
 
     asyncio.run(run())
-
-
-async def _first(tool_catalog: ToolCatalog, seen: Mapping[str, ToolSpec]) -> Mapping[str, ToolSpec]:
-    return await tool_catalog.other_than(seen)
 
 
 def replace_model(agent: Agent, model: str) -> Agent:

@@ -96,10 +96,12 @@ async def asks(alarm: Alarm, *moments: float) -> None:
 )
 def test_an_alarm_rings_at_the_earliest_moment_that_was_asked_for(moments: tuple[float, ...]) -> None:
     async def run() -> None:
-        alarm = Alarm()
+        rung = asyncio.Event()
+        alarm = Alarm(rung.set)
         for _ in range(2):  # it rings again when it is asked to
+            rung.clear()
             await asks(alarm, *moments)
-            await asyncio.wait_for(alarm.rung(), PATIENCE)
+            await asyncio.wait_for(rung.wait(), PATIENCE)
 
     asyncio.run(run())
 
@@ -107,19 +109,20 @@ def test_an_alarm_rings_at_the_earliest_moment_that_was_asked_for(moments: tuple
 @pytest.mark.parametrize("is_stopped", [False, True], ids=["rung", "stopped"])
 def test_an_alarm_forgets_the_moment_at_which_it_has_rung_or_was_stopped(is_stopped: bool) -> None:
     async def run() -> None:
-        alarm = Alarm()
+        rung = asyncio.Event()
+        alarm = Alarm(rung.set)
         await asks(alarm, NOW)
         if is_stopped:
             alarm.stop()
         else:
-            await asyncio.wait_for(alarm.rung(), PATIENCE)
+            await asyncio.wait_for(rung.wait(), PATIENCE)
+        rung.clear()
         await asks(alarm, HOUR)
-        ringing = asyncio.create_task(alarm.rung())
         for _ in range(5):  # turns of the loop, in each of which a timer that is due would ring
             await asyncio.sleep(0)
-        assert not ringing.done()
+        assert not rung.is_set()
         await asks(alarm, NOW)
-        await asyncio.wait_for(ringing, PATIENCE)
+        await asyncio.wait_for(rung.wait(), PATIENCE)
 
     asyncio.run(run())
 

@@ -12,6 +12,7 @@ import psycopg
 import pytest
 
 from gateway.session.transcript_writer import TranscriptWriter
+from gateway.small_event import Errands
 from gateway.storage import gathering
 from gateway.storage.gathered_writes import GatheredWrites, until_beat
 from ringback.postgres.statement import Bound, joined
@@ -116,7 +117,7 @@ async def test_a_newer_message_is_not_overwritten_by_an_older_one_of_a_batch() -
     gathered = GatheredWrites(store)  # type: ignore[arg-type]
     privacy = SimpleNamespace(redaction=SimpleNamespace(data=lambda part: part))
     gateway: Any = SimpleNamespace(store=store, gathered=gathered, row_privacy=privacy, gateway_id="gw")
-    session: Any = SimpleNamespace(session_id=FIRST, epoch=1)
+    session: Any = SimpleNamespace(session_id=FIRST, epoch=1, errands=Errands(asyncio.TaskGroup()))
     writer = TranscriptWriter(gateway, session)
     writer.keep([Message(1, "item_1", "assistant", [{"type": "output_text", "text": "the whole answer"}])])
     behind = asyncio.create_task(writer.flush(gathered.of(FIRST)))
