@@ -20,11 +20,12 @@ class BoundedReads(asyncio.BufferedProtocol):
 
     Args:
         protocol: a `picows.picows.WSProtocol`.
+        begins_with: how many bytes it was given to begin with (`read_buffer_init_size`).
     """
 
-    def __init__(self, protocol: Any) -> None:
+    def __init__(self, protocol: Any, begins_with: int = READ_BYTES) -> None:
         self._room = protocol.get_buffer
-        self._size, self._free = READ_BYTES - FREE_BYTES, FREE_BYTES + 1
+        self._size, self._free = begins_with - FREE_BYTES, FREE_BYTES + 1
         """Of the whole buffer, of which picows shows the free part; and what of it must stay free."""
         for name in ("buffer_updated", "connection_lost", "eof_received", "pause_writing", "resume_writing"):
             setattr(self, name, getattr(protocol, name))

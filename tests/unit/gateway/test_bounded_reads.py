@@ -18,6 +18,7 @@ from picows.picows import WSProtocol  # type: ignore[attr-defined]  # noqa: E402
 
 from gateway.bounded_reads import FREE_BYTES, READ_BYTES, BoundedReads  # noqa: E402
 from gateway.server.picows_socket import UPGRADE  # noqa: E402
+from gateway.upstream import picows_connection  # noqa: E402
 
 pytestmark = [pytest.mark.anyio, pytest.mark.loopback]
 
@@ -36,16 +37,16 @@ class Heard(WSListener):
 class Line:
     """A connection whose reads are given by hand."""
 
-    def __init__(self, transport: asyncio.Transport) -> None:
+    def __init__(self, transport: asyncio.Transport, begins_with: int = READ_BYTES) -> None:
         self._listener = Heard()
         self._protocol: Any = WSProtocol(
             *(None, None, False, self._answer, logging.getLogger("picows.test"), True, None, False, 0.0, 0.0),
-            *(WSAutoPingStrategy.PING_WHEN_IDLE, False, MAX_FRAME, None, READ_BYTES),
+            *(WSAutoPingStrategy.PING_WHEN_IDLE, False, MAX_FRAME, None, begins_with),
         )
         self._protocol.connection_made(transport)
         self._protocol.get_buffer(-1)[: len(UPGRADE)] = UPGRADE
         self._protocol.buffer_updated(len(UPGRADE))
-        self._reads: Any = BoundedReads(self._protocol)
+        self._reads: Any = BoundedReads(self._protocol, begins_with)
 
     def _answer(self, _request: object) -> WSUpgradeResponseWithListener:
         return WSUpgradeResponseWithListener(WSUpgradeResponse.create_101_response(), self._listener)
@@ -70,11 +71,11 @@ class Line:
 
 
 @pytest.fixture
-async def line() -> AsyncIterator[Line]:
+async def line(request: pytest.FixtureRequest) -> AsyncIterator[Line]:
     with socket.create_server(("127.0.0.1", 0)) as listener, socket.create_connection(listener.getsockname()):
         transport, _ = await asyncio.get_running_loop().create_connection(asyncio.Protocol, sock=listener.accept()[0])
         try:
-            yield Line(transport)
+            yield Line(transport, getattr(request, "param", READ_BYTES))
         finally:
             transport.abort()
 
@@ -98,3 +99,10 @@ async def test_the_buffer_grows_until_the_largest_frame_fits_and_no_further(line
         written, texts = frames(*[1_330, largest, 130, 200, largest, 126, 130] * 40)
         assert line.comes(written, at_once) == texts
         assert line.buffer_bytes <= bound * FIRST_BYTES
+
+
+@pytest.mark.parametrize("line", [picows_connection.READ_BYTES], indirect=True)
+async def test_a_fifth_of_a_second_of_a_models_voice_takes_little_more_than_itself(line: Line) -> None:
+    written, texts = frames(*[200, 7_430, 9_830, 130] * 40)
+    assert line.comes(written, 1_448) == texts
+    assert line.buffer_bytes < 11_500

@@ -88,7 +88,7 @@ async def test_what_is_sent_arrives_at_once_or_when_it_can(dial: Open) -> None:
     async def listen(connection: ServerConnection) -> None:
         arrived.extend([event async for event in connection])
 
-    said = [f"é {number} {'x' * 10_000}" for number in range(200)]
+    said = [f"é {number} {'x' * (10_000 if number % 3 else 100)}" for number in range(300)]
     async with server(listen, max_size=None) as target:
         line = await dial(target, 5.0)
         for number, event in enumerate(said):
