@@ -26,7 +26,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidStatus
 from websockets.typing import Subprotocol
 
-from cli.local_stack.process_group import Process, ProcessGroup
+from cli.local_stack.process_group import Process, ProcessError, ProcessGroup
 from cli.local_stack.stack import agents_folder, our
 from tests.caller import PATIENCE, Caller, Event, message, spoken
 from tests.forked import popen
@@ -34,6 +34,7 @@ from tests.local_http import LOCAL
 from tests.ports import kept_port
 from tests.servers import as_ours
 from tests.simulated import Simulated
+from workers.leases.lease import FENCED_EXIT
 
 __all__ = ["PATIENCE", "PLACED", "Caller", "Event", "are_placed", "eventually", "message", "running_line", "spoken"]
 
@@ -78,11 +79,11 @@ class Line:
     simulators: list[Simulated] = field(default_factory=list)
 
     def start(self, process: Process) -> None:
-        self.pids[process.name] = self.processes.start(process)
+        self.pids[process.name] = _supervised(partial(self.processes.start, process))
 
     def restart(self, name: str) -> None:
         """Start it again, dead or alive."""
-        self.pids[name] = self.processes.restart(name)
+        self.pids[name] = _supervised(partial(self.processes.restart, name))
 
     def has_ended(self, name: str) -> bool:
         return not psutil.pid_exists(self.pids[name])
@@ -186,6 +187,16 @@ class Line:
     def upstream_frames(self) -> list[Event]:
         """What the gateways have sent to the simulator so far, all sessions together."""
         return [event for events in self.simulator.heard().values() for event in events]
+
+
+def _supervised(start: Callable[[], int]) -> int:
+    """Start a process, again if it asks for that: one that gets no core loses its lease before it is ready."""
+    while True:
+        try:
+            return start()
+        except ProcessError as problem:
+            if f"exited with code {FENCED_EXIT}" not in str(problem):
+                raise
 
 
 def are_placed(jobs: list[dict[str, Any]]) -> bool:

@@ -17,9 +17,10 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from cli.local_stack.process_group import Process
+from cli.local_stack.process_group import Process, ProcessGroup
 from cli.local_stack.stack import Stack, running_stack
 from ringback.tools.decorator import Tool
+from tests.forked import popen
 from tests.guarantees.toolbox import FOLDER, GO
 from tests.line import Line, eventually, running_line
 from tests.ports import kept_port
@@ -28,8 +29,9 @@ from workers.tool_registry import load_tools
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
-SECONDS = 60
-"""For one example; those that start a stack of their own take ten."""
+SECONDS = 240
+"""Until an example is given up: a hang. Those that start a stack of their own take ten on an idle machine."""
+pytestmark = pytest.mark.timeout(SECONDS)
 
 
 def promised(example: str) -> list[str]:
@@ -50,8 +52,10 @@ def printed(*argv: str, **env: str) -> list[str]:
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    with running_stack(durable=False, logs=tmp_path_factory.mktemp("logs")) as running:
-        yield running
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ProcessGroup.__init__, "__defaults__", (popen,))
+        with running_stack(durable=False, logs=tmp_path_factory.mktemp("logs")) as running:
+            yield running
 
 
 @pytest.mark.parametrize(

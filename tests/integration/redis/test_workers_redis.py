@@ -6,6 +6,7 @@ import json
 import signal
 from base64 import b64decode
 from collections.abc import Iterator
+from functools import partial
 from uuid import UUID
 
 import pytest
@@ -67,13 +68,21 @@ def migrated_template_of_plugs(plugs: Servers) -> Iterator[str]:
         yield url.rpartition("/")[2].partition("?")[0]
 
 
+NOT_AGAIN = text("UPDATE jobs SET publish_count = 5, publish_after = clock_timestamp() + interval '1 hour'")
+
+
 def backlog(line: Line, size: int) -> list[UUID]:
     """Record calls whose messages are in Redis, and which no sweep would publish again for an hour."""
     jobs = [line.admit("echo", text=str(number)) for number in range(size)]
     for job_id in jobs:
         line.publish(job_id)
-    line.run(text("UPDATE jobs SET publish_count = 5, publish_after = clock_timestamp() + interval '1 hour'"))
+    line.run(NOT_AGAIN)
     return jobs
+
+
+def is_marked(line: Line) -> bool:
+    """Whether a sweep has seen that Redis is as it was."""
+    return bool(line.redis.exists(MARKER)) and line.redis.ttl(MARKER) == -1
 
 
 def states(line: Line, jobs: list[UUID]) -> set[str]:
@@ -82,7 +91,7 @@ def states(line: Line, jobs: list[UUID]) -> set[str]:
 
 def test_a_redis_that_forgot_everything_gets_the_whole_backlog_again(line: Line) -> None:
     with line.worker(*ELSEWHERE):
-        eventually(lambda: line.redis.exists(MARKER) and line.redis.ttl(MARKER) == -1, "the marker to stay")
+        eventually(partial(is_marked, line), "the marker to stay")
         jobs = backlog(line, BACKLOG)
         line.redis.flushdb()
         eventually(lambda: line.redis.llen("ringback:errands") >= BACKLOG, "everything to be published again")
@@ -151,13 +160,16 @@ def test_a_worker_takes_a_message_for_each_free_slot_and_leaves_the_others_to_ot
 ) -> None:
     slots, waiting = 2, 3
     with line.worker(*argv[:6], *argv[6:8], "-c", str(slots)):
-        eventually(line.workers, "the worker to announce its tools")
-        jobs = [line.ask("doze", seconds=25) for _ in range(slots + waiting)]
+        eventually(partial(is_marked, line), "the marker to stay: then nothing is published again because it is gone")
+        jobs = [line.admit("doze", seconds=25) for _ in range(slots + waiting)]
+        line.run(NOT_AGAIN)
+        for job_id in jobs:
+            line.publish(job_id)
         is_full = lambda: [line.job(job_id).state for job_id in jobs].count("running") == slots  # noqa: E731
         eventually(is_full, "the worker to be full")
         eventually(lambda: canaries(line), "it to leave its canary")
         waits = {str(job_id) for job_id in jobs if line.job(job_id).state == "pending"}
-        assert job_ids_in(line, "ringback:errands") == waits, "a sweeper may have published each of them again"
+        assert job_ids_in(line, "ringback:errands") == waits
         assert len(waits) == waiting
         assert line.redis.keys("ringback:unacked*") == [], "no copy of what it took"
         assert [line.job(job_id).state for job_id in jobs].count("running") == slots
