@@ -57,7 +57,7 @@ class Proxy:
         self._tasks: set[asyncio.Task[None]] = set()
         self._flows = asyncio.Event()
         self._refuses = False
-        self._pattern = b""
+        self._pattern, self._loses = b"", 0
         self._silently = False
         self.latency = 0.0
         """Seconds that each piece is held up, both ways."""
@@ -105,15 +105,15 @@ class Proxy:
         self._refuses = True
         self.reset()
 
-    def lose_answer_to(self, pattern: bytes, *, silently: bool = False) -> None:
-        """The next client that sends this has its words passed on, and is cut off as the target answers.
+    def lose_answer_to(self, pattern: bytes, *, silently: bool = False, times: int = 1) -> None:
+        """The next clients that send this have their words passed on, and are cut off as the target answers.
 
         As if the line broke between the COMMIT and the word that it was done. `lost` tells that it happened.
-        `silently`: it is not cut off but left to wait.
+        `silently`: it is not cut off but left to wait. `times`: how often.
         """
         self.lost.clear()
         self._silently = silently
-        self._pattern = pattern
+        self._pattern, self._loses = pattern, times
 
     def _do(self, change: Callable[[], None]) -> None:
         async def now() -> None:
@@ -185,8 +185,8 @@ class Proxy:
 
     async def _upward(self, pair: _Pair, questions: asyncio.StreamReader) -> None:
         while piece := await self._next(pair, questions):
-            if self._pattern and self._pattern in piece:
-                self._pattern, pair.loses_the_answer = b"", True
+            if self._loses and self._pattern in piece:
+                self._loses, pair.loses_the_answer = self._loses - 1, True
             self.pieces += 1
             pair.target.write(piece)
             await pair.target.drain()

@@ -15,6 +15,7 @@ from typing import Any
 import psycopg
 from psycopg.pq import TransactionStatus
 
+from gateway.storage.answered_within import AnsweredWithin
 from ringback.postgres.connections import (
     COMMIT,
     ROLLBACK,
@@ -39,7 +40,7 @@ class ConnectionPool:
     Args:
         name: `application_name`.
         size: most connections at once.
-        wait_seconds: how long a task waits for a free one.
+        wait_seconds: how long a task waits for a free one, or for a new one.
     """
 
     def __init__(
@@ -132,7 +133,7 @@ class ConnectionPool:
 
     async def _wait_for_place(self) -> None:
         try:
-            async with asyncio.timeout(self._wait_seconds):
+            async with AnsweredWithin(self._wait_seconds):
                 await self._places.acquire()
         except TimeoutError:
             metrics.POOL_EXHAUSTED.inc("gateway")
@@ -156,7 +157,8 @@ class ConnectionPool:
         await connection.execute(COMMIT, prepare=False)
 
     async def _open(self) -> AsyncConnection:
-        return await connect_async(self._database_url, self._name, self._connect_seconds, self._bounds)
+        async with AnsweredWithin(self._wait_seconds):  # psycopg bounds each address, and not the look-up of a name
+            return await connect_async(self._database_url, self._name, self._connect_seconds, self._bounds)
 
 
 class Taken:

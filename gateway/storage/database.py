@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import math
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from functools import partial
@@ -31,14 +30,10 @@ CONNECT_SECONDS = 2
 """A database that does not answer by then is away, and the conversation goes on without it."""
 STATEMENT_SECONDS = 5.0
 """Each statement here takes about a millisecond; one that takes seconds waits for a fault."""
-ANSWER_SECONDS = 6.0
-"""A server that stands still cannot even say that it is late, so the gateway's clock ends the wait."""
 LEASE_STATEMENT_SECONDS = 1.0
 """A renewal that takes longer has missed its turn."""
-STEP_SECONDS = 0.5
-"""In what that clock counts: a step that takes longer, because this process stood still, counts as one."""
 POOL_WAIT_SECONDS = 5.0
-"""How long a statement waits for a free connection before it is refused."""
+"""How long a statement waits for a free connection, or for a new one, before it is refused."""
 
 GIVE_WAY = frozenset({"40001", "40P01"})
 """serialization_failure, deadlock_detected (PostgreSQL, Appendix A)."""
@@ -90,35 +85,6 @@ def lease_connector(database_url: str) -> Callable[[], psycopg.Connection[Any]]:
     """Return the function that connects the thread which renews the lease; it does not use the pool."""
     bounds, silent = Bounds(LEASE_STATEMENT_SECONDS, lazy=True), int(LEASE_STATEMENT_SECONDS * 1000)
     return partial(connect, database_url, "ringback-lease", CONNECT_SECONDS, bounds, tcp_user_timeout=silent)
-
-
-class AnsweredWithin:
-    """Context that raises TimeoutError after so many seconds in which the event loop turned.
-
-    A loop that was held up finds its time-out and the answer at the same moment: the delay was not Postgres's. It is a
-    class, as the pool's connections are: the event loop keeps a list of all async generators, at a cost for each.
-    """
-
-    __slots__ = ("_left", "_limit", "_loop", "_timer")
-
-    def __init__(self, seconds: float) -> None:
-        self._left = math.ceil(seconds / STEP_SECONDS)
-
-    async def __aenter__(self) -> None:
-        self._loop, self._limit = asyncio.get_running_loop(), asyncio.timeout(None)
-        await self._limit.__aenter__()
-        self._step()
-
-    async def __aexit__(self, *problem: Any) -> None:
-        self._timer.cancel()
-        await self._limit.__aexit__(*problem)
-
-    def _step(self) -> None:
-        if self._left:
-            self._left -= 1
-            self._timer = self._loop.call_later(STEP_SECONDS, self._step)
-        else:
-            self._limit.reschedule(self._loop.time())
 
 
 class Store:
@@ -212,7 +178,7 @@ class Store:
 async def _once(run: Callable[[AsyncConnection], Awaitable[T]], take: Take) -> T:
     is_sent = False
     try:
-        async with AnsweredWithin(ANSWER_SECONDS), take() as connection:
+        async with take() as connection:
             is_sent = True
             return await run(connection)
     except (psycopg.Error, OSError) as problem:

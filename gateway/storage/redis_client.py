@@ -14,7 +14,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
-from gateway.storage.database import AnsweredWithin
+from gateway.storage.answered_within import AnsweredWithin
 from ringback.redis import notifications
 from ringback.sweeper import Command
 from ringback.telemetry import metrics

@@ -138,10 +138,10 @@ async def test_a_request_that_may_have_been_carried_out_is_not_told_that_it_was_
     way: tuple[Proxy, str], api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     proxy, _ = way
-    monkeypatch.setattr(stores, "ANSWER_SECONDS", 0.5)
+    monkeypatch.setattr(stores, "STATEMENT_SECONDS", 0.5)
     session = uuid4()
     await api.store.count(_opened(session))
-    proxy.lose_answer_to(b"end_wanted=", silently=True)
+    proxy.lose_answer_to(b"end_wanted=", silently=True, times=2)
     answer = await api.ask("POST", f"/sessions/{session}/end")
     assert (answer.status_code, answer.json()["error"]["message"]) == (503, UNKNOWN_IF_DONE)
     assert (await api.ask("POST", f"/sessions/{session}/end")).status_code == 200

@@ -33,7 +33,7 @@ def rows(database: str) -> Iterator[Rows]:
 @pytest.fixture
 def line(database: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Proxy, str]]:
     """The gateway's way to Postgres, on which an answer is waited for as short as a test may."""
-    monkeypatch.setattr(stores, "ANSWER_SECONDS", 0.3)
+    monkeypatch.setattr(stores, "STATEMENT_SECONDS", 0.5)
     with before_postgres(database) as line:
         yield line
 
@@ -63,7 +63,7 @@ def test_a_row_whose_answer_was_lost_is_asked_for_again_where_the_call_must_not_
 ) -> None:
     proxy, through = line
     call = RecordCall(new_job(rows.session, ORDER))
-    proxy.lose_answer_to(INSERT, silently=True)
+    proxy.lose_answer_to(INSERT, silently=True, times=2)
     assert _record(through, call) is Recorded.NOT_NEW
     assert proxy.lost.is_set()
     assert rows.job(call.job.id).state == "pending"
@@ -75,7 +75,7 @@ def test_a_row_that_was_written_and_is_not_heard_of_is_not_taken_for_none(
     monkeypatch.setattr(call_recorder, "UNHEARD_SECONDS", 0.0)
     proxy, through = line
     call = RecordCall(new_job(rows.session, ORDER))
-    proxy.lose_answer_to(INSERT, silently=True)
+    proxy.lose_answer_to(INSERT, silently=True, times=2)
     assert _record(through, call) is Recorded.UNKNOWN
     assert rows.job(call.job.id).state == "pending"
 

@@ -17,7 +17,8 @@ from sqlalchemy import delete, func, select, text, update
 from gateway.background.lease import Lease
 from gateway.background.result_listener import ResultListener
 from gateway.live_sessions import SessionHandle, SessionRegistry
-from gateway.storage.database import STEP_SECONDS, AnsweredWithin, Store, lease_connector, open_pool
+from gateway.storage.answered_within import STEP_SECONDS, AnsweredWithin
+from gateway.storage.database import Store, lease_connector, open_pool
 from ringback.config.settings import postgres_url
 from ringback.leases.lease import LeaseTimes
 from ringback.postgres.statement import Runnable

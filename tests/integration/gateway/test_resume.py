@@ -97,7 +97,7 @@ def test_a_gateway_whose_lease_has_run_out_refuses_no_good_token(rows: Rows, dat
 def test_a_token_that_was_used_up_unheard_resumes_all_the_same(
     rows: Rows, database: str, monkeypatch: pytest.MonkeyPatch, silently: bool
 ) -> None:
-    monkeypatch.setattr(stores, "ANSWER_SECONDS", 0.5)
+    monkeypatch.setattr(stores, "STATEMENT_SECONDS", 0.5)
     with before_postgres(database) as (proxy, through):
         proxy.lose_answer_to(b"resume_hash=", silently=silently)
         start = asyncio.run(resume(through, agents={"demo": Agent(name="demo", instructions="Hi.")}))
