@@ -13,15 +13,18 @@ are needed (`begin`), as a bound holds only within a transaction there.
 
 from __future__ import annotations
 
+import json
 from contextlib import nullcontext
 from dataclasses import dataclass
 from math import inf
 from typing import Any, TypeAlias
 
+import msgspec
 import psycopg
 from psycopg import AsyncRawCursor, RawCursor
 from psycopg.pq import PipelineStatus
 from psycopg.rows import namedtuple_row
+from psycopg.types.json import set_json_dumps
 from sqlalchemy import Engine, create_engine
 
 from ringback.errors import ConfigurationError
@@ -49,6 +52,8 @@ ENDED_BY_POSTGRES = frozenset({"FATAL", "PANIC"})
 COMMIT, ROLLBACK = b"COMMIT", b"ROLLBACK"
 LATE_SECONDS = 0.5
 """How much later than its bound the answer to a statement may come: by then Postgres has cancelled it."""
+
+_encode = msgspec.json.Encoder().encode
 
 
 class NoFreeConnection(psycopg.OperationalError):
@@ -147,6 +152,7 @@ async def connect_async(url: str, name: str, connect_seconds: int, bounds: Bound
         row_factory=namedtuple_row,
     )
     connection.answer_seconds = connect_seconds
+    set_json_dumps(as_json, connection)
     try:
         answering = await (await connection.execute(WHO_ANSWERS)).fetchone()
         if not read(url).is_pooled and answering == (connection.info.backend_pid,):
@@ -157,6 +163,17 @@ async def connect_async(url: str, name: str, connect_seconds: int, bounds: Bound
         raise
     connection.answer_seconds = bounds.answer_seconds
     return connection
+
+
+def as_json(value: Any) -> bytes | str:
+    """Encode a parameter as JSON, in a tenth of the time of psycopg's own way.
+
+    Text with half a character is for Postgres to refuse: callers expect its error.
+    """
+    try:
+        return _encode(value)
+    except UnicodeEncodeError:
+        return json.dumps(value)
 
 
 def is_pooled(connection: Connection | AsyncConnection) -> bool:
