@@ -307,7 +307,8 @@ def prices_for(settings: GatewaySettings, agents: Iterable[Agent]) -> Prices:
 
 def clean(name: str) -> str:
     """Return a name of the Realtime API's as Postgres takes it."""
-    return "".join(character for character in name[:MAX_ID] if character.isprintable())
+    kept = name[:MAX_ID]
+    return kept if kept.isprintable() else "".join(filter(str.isprintable, kept))
 
 
 def _until_tomorrow() -> int:

@@ -282,8 +282,8 @@ class CallTable:
 
     def same(self, name: str, arguments: Any, *, but: Call) -> Call | None:
         """Return another wanted call of this name with these arguments, if one runs."""
-        meant, others = _canonical(arguments), (call for call in self.wanted() if call is not but and call.name == name)
-        return next((call for call in others if _canonical(call.arguments) == meant), None)
+        others = (call for call in self.wanted() if call is not but and call.name == name)
+        return next((call for call in others if _canonical(call.arguments) == _canonical(arguments)), None)
 
     def cancellable(self) -> list[Call]:
         """Return the calls that the caller may cancel."""
