@@ -27,6 +27,7 @@ class BoundedReads(asyncio.BufferedProtocol):
         self._room = protocol.get_buffer
         self._size, self._free = begins_with - FREE_BYTES, FREE_BYTES + 1
         """Of the whole buffer, of which picows shows the free part; and what of it must stay free."""
+        self._room_to_read = slice(-self._free)
         for name in ("buffer_updated", "connection_lost", "eof_received", "pause_writing", "resume_writing"):
             setattr(self, name, getattr(protocol, name))
 
@@ -37,6 +38,7 @@ class BoundedReads(asyncio.BufferedProtocol):
         while size > self._size:
             self._size *= 2
             self._free = max(FREE_BYTES, self._size // FREE_SHARE) + 1
-        return (
-            room[: -self._free] if size > self._free else room[:-1]
-        )  # never to the end: a doubled buffer is known by that
+            self._room_to_read = slice(-self._free)
+        if size > self._free:
+            return room[self._room_to_read]
+        return room[:-1]  # never to the end: a doubled buffer is known by that

@@ -40,7 +40,8 @@ class SmallQueue(asyncio.Queue[Any]):
         self._finished.set()
 
     def _init(self, maxsize: int) -> None:
-        self._queue = _Few()
+        self._queue = self.held = _Few()
+        """What waits in it: empty for nearly every frame, each of which asks."""
 
 
 async def at_once() -> None:

@@ -27,13 +27,3 @@ class TokenBucket:
             return False
         self._taken, self._at = taken, now
         return True
-
-    def put_back(self, amount: float) -> None:
-        """Put back what was just taken."""
-        self._taken -= amount
-
-    def overdraw(self, amount: float, now: float) -> float:
-        """Take so much in any case; return the seconds to wait before more may be taken, 0.0 while the burst lasts."""
-        self._taken = max(0.0, self._taken - (now - self._at) * self.rate) + amount
-        self._at = now
-        return max(0.0, self._taken - self.burst) / self.rate

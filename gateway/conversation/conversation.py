@@ -56,7 +56,7 @@ from gateway.conversation.turn_taking.slot import Active
 from gateway.conversation.turns import UserTurns
 from gateway.conversation.upstream_errors import DOUBT_SECONDS, UpstreamErrors
 from gateway.conversation.upstream_events import UpstreamEvents
-from gateway.protocol import AppendAudio, ClientFrame
+from gateway.protocol import ClientFrame
 from gateway.upstream.events import PASSING, ErrorReported, ModelEvent, PassingText, SessionUpdated
 from gateway.upstream.quirks import USUAL, Quirks
 from ringback.agents.agent import Agent
@@ -134,6 +134,7 @@ class Conversation:
         self._intake = CallIntake(*parts, lambda item_id: self._log.place_of_call(item_id), waits)
         self._results = ResultSender(table, ids, "jobs" in wants, lambda: self._log.last, quirks.answers_early_seconds)
         self._client = ClientRequests(scheduler, carried.resend_buffer, clients.settings, clients, ids.new)
+        self.audio_appended = self._client.appended
         self._speaker = Speaker(scheduler, loop_guard, self._client, clients, ids.ours, call_end, quirks.deletes_items)
         self._upstream_events = UpstreamEvents(scheduler, table, self._intake, self._results, self._client.out_of_band)
         self._upstream_errors = UpstreamErrors(scheduler, self._client, self._results, self._view)
@@ -198,10 +199,6 @@ class Conversation:
         if text.response_id is not None:
             self._log.note_text(text.item_id, text.delta)
         return True
-
-    def audio_appended(self, append: AppendAudio, now: float) -> AppendAudio:
-        """Take in audio of the client, checked by `gateway.protocol`; return it as it goes to the model."""
-        return self._client.appended(append, now)
 
     def receive_client(self, frame: ClientFrame, now: float) -> list[Action]:
         """Take in a client's frame, checked by `gateway.protocol`: what goes to the model is written anew from it."""

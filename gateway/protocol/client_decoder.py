@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -96,9 +97,14 @@ class FrameRefused(GatewayError):
         self.param = param
 
 
-def read_audio(frame: str, allowed: ClientPolicy = BROWSER) -> AppendAudio | None:
-    """Decode a frame of the client's audio, by the rules of `read`. None: it is another frame, or `read` refuses it."""
-    may_pass = frame.find(APPEND, 0, HEAD_CHARS) >= 0 and APPEND in allowed.events and len(frame) <= MAX_PLAIN_CHARS
+def read_audio(frame: str, allowed: Collection[str] = BROWSER.events) -> AppendAudio | None:
+    """Decode a frame of the client's audio, by the rules of `read`. None: it is another frame, or `read` refuses it.
+
+    Args:
+        frame: as it came.
+        allowed: the events that the client's policy allows.
+    """
+    may_pass = APPEND in frame[:HEAD_CHARS] and APPEND in allowed and len(frame) <= MAX_PLAIN_CHARS
     if not may_pass:
         return None
     try:

@@ -27,6 +27,9 @@ UPGRADE = (
 )
 """A request that picows takes: the client's own was read, checked and answered before."""
 
+TEXT = WSMsgType.TEXT
+"""Looked up once: the class of an enumeration looks each member up by a function."""
+
 _log = logging.LoggerAdapter(logging.getLogger("picows.server"))
 _log.logger.setLevel(logging.WARNING)  # At INFO it logs each connection.
 
@@ -66,14 +69,14 @@ class PicowsSocket(WireSocket, WSListener):
 
     def write(self, text: str) -> None:
         frame = bytearray(HEAD_BYTES) + text.encode()
-        self._line.send_reuse_external_bytearray(WSMsgType.TEXT, frame, HEAD_BYTES)
+        self._line.send_reuse_external_bytearray(TEXT, frame, HEAD_BYTES)
 
     # — what picows calls, beside `pause_writing` and `resume_writing` —
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         """Take a text frame that is whole; leave every other one to uvicorn, and each where none may come."""
-        is_whole = frame.msg_type == WSMsgType.TEXT and frame.fin and not (frame.rsv1 or frame.rsv2 or frame.rsv3)
-        if not is_whole or self._fragments or not self.is_open:
+        is_whole = frame.msg_type == TEXT and frame.fin and not (frame.rsv1 or frame.rsv2 or frame.rsv3)
+        if not is_whole or self._fragments:
             return self.data_received(_as_it_came(frame))
         try:
             text = frame.get_payload_as_utf8_text()
@@ -82,8 +85,10 @@ class PicowsSocket(WireSocket, WSListener):
         now = self.loop.time()
         if not self._frames.takes(now) or not (text or self._idle_frames.takes(now)):
             return self._give_up(RATE_LIMITED, "too_fast")
-        if self.passes is not None and self.queue.empty() and self.passes(text):
+        if self.passes is not None and not self.queue.held and self.passes(text):
             return None
+        if not self.is_open:
+            return self.data_received(_as_it_came(frame))
         self.curr_msg_data_type, self.frames = "text", [text.encode()]
         return super().send_receive_event_to_app()
 

@@ -187,6 +187,7 @@ class WireSocket(WebSocketsSansIOProtocol):
 
     at_the_door: ClassVar[set[WireSocket]] = set()
     passes: Passes | None = None
+    queue: SmallQueue
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -262,7 +263,7 @@ class WireSocket(WebSocketsSansIOProtocol):
         return super().send_receive_event_to_app()
 
     def _has_passed(self, text: str) -> bool:
-        return self.passes is not None and self.queue.empty() and self.passes(text)
+        return self.passes is not None and not self.queue.held and self.passes(text)
 
     def handle_ping(self) -> None:
         if self._takes(is_idle=True):

@@ -17,7 +17,7 @@ from gateway import protocol
 from gateway.conversation.actions import Event
 from gateway.conversation.client_session import merged
 from gateway.session.client_connection import ClientConnection
-from gateway.session.context import SessionEnded, SessionState
+from gateway.session.context import SessionEnded, SessionState, UpstreamLink
 from gateway.session.rate_limit import RateExceeded, RateLimiter
 from gateway.small_event import SmallEvent
 from ringback.telemetry.metrics import TO_MODEL
@@ -45,7 +45,7 @@ class ClientReader:
         self._client = client
         self._session = session
         self._tells_left_out = "left_out" in session.asks
-        self._policy = session.policy
+        self._policy, self._events = session.policy, session.policy.events
         self._hear = hear
         self._limiter = RateLimiter(self._policy)
         self._recording = session.recording
@@ -55,6 +55,8 @@ class ClientReader:
         self._held: list[tuple[protocol.ClientFrame | Event, int]] = []
         """The client's frames, and between them the events that tell it of those that were refused."""
         self._held_chars = 0
+        self._link: UpstreamLink | None = None
+        """Takes audio at once; None while no conversation is open."""
         self.is_open = SmallEvent()
         """Set while a conversation takes what the client says."""
 
@@ -66,6 +68,7 @@ class ClientReader:
 
     def pause(self) -> None:
         """From now on, keep the client's frames."""
+        self._link = None
         self.is_open.clear()
 
     async def resume(self) -> None:
@@ -75,6 +78,7 @@ class ClientReader:
             for frame, chars in held:
                 self._held_chars -= chars
                 await self._deliver(frame)
+        self._link = self._session.link
         self.is_open.set()
 
     async def run(self) -> None:
@@ -91,18 +95,19 @@ class ClientReader:
             if frame.left_out:
                 await self._leave_out(frame)
             await self._pass_on(frame, len(text) + FRAME_CHARS)
-            await self._keep_pace(frame.audio_bytes, len(text) - _in_base64(frame.audio_bytes))
+            in_base64 = frame.audio_bytes * 4 // 3  # at least
+            await self._keep_pace(frame.audio_bytes, len(text) - in_base64)
 
     def _pass_audio(self, text: str) -> bool:
         """Pass audio on at once, decoded and written anew; return False if the frame is not audio, or has to wait."""
-        link = self._session.link
-        if link is None or not (link.upstream.is_free and self.is_open.is_set()):
+        link = self._link
+        if link is None or not link.upstream.is_free:
             return False
-        append = protocol.read_audio(text, self._policy)
+        append = protocol.read_audio(text, self._events)
         if append is None:
             return False
         now, audio_bytes = time.monotonic(), len(append.audio)
-        if not self._limiter.takes(audio_bytes, now, len(text) - _in_base64(audio_bytes)):
+        if not self._limiter.takes(audio_bytes, now, len(text) - audio_bytes * 4 // 3):
             return False
         if self._recording is not None:
             self._recording.caller_said(append.audio, now)
@@ -154,8 +159,3 @@ class ClientReader:
             self._refused_at.pop(0)
         if len(self._refused_at) > self._policy.refusals_per_minute:
             raise SessionEnded.because("too_many_refusals")
-
-
-def _in_base64(audio_bytes: int) -> int:
-    """Return how many characters of a frame so much audio takes up, at least."""
-    return audio_bytes * 4 // 3

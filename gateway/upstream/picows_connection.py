@@ -10,6 +10,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from picows import WSCloseCode, WSError, WSFrame, WSHandshakeError, WSListener, WSMsgType, WSTransport, ws_connect
@@ -36,11 +37,13 @@ READ_BYTES = 3 * 1_024
 was recorded of a model; from 2 KB it would come to 14."""
 LARGE_CHARS = 4 * 1_024
 """Events from this size on, such as a session with its tools, are written from memory of their own: picows' buffer
-would keep the size of the largest. A client's audio is smaller."""
+would keep the size of the largest. Audio of 20 ms is smaller."""
 HEAD_BYTES = 14
 """Before a payload, for picows to write the frame's head there."""
 HELD_CHARS = 256 * 1_024
 """Of frames that wait to be read; beyond it the server's buffer fills. Two seconds of a model's audio."""
+TEXT = WSMsgType.TEXT
+"""Looked up once: the class of an enumeration looks each member up by a function."""
 NO_STATUS = 1005
 """The code of a close frame that has none (RFC 6455, 7.1.5)."""
 
@@ -58,6 +61,7 @@ class PicowsUpstream(WSListener):
     def __init__(self, quirks: Quirks) -> None:
         self._quirks = quirks
         self._transport: WSTransport | None = None
+        self.write: Callable[[str], None]
         self._is_wanted = True
         self.is_free = True
         """Kept where it changes: it is asked fifty times a second."""
@@ -129,16 +133,13 @@ class PicowsUpstream(WSListener):
             finally:
                 self._arrival = None
 
-    def write(self, event: str) -> None:
-        if len(event) < LARGE_CHARS:
-            self._line.send(WSMsgType.TEXT, event)
-        else:
-            self._line.send_reuse_external_bytearray(WSMsgType.TEXT, bytearray(HEAD_BYTES) + event.encode(), HEAD_BYTES)
-
     async def send(self, event: str) -> None:
         if not self.is_free:
             await self._drain()
-        self.write(event)
+        if len(event) < LARGE_CHARS:
+            self.write(event)
+        else:
+            self._line.send_reuse_external_bytearray(TEXT, bytearray(HEAD_BYTES) + event.encode(), HEAD_BYTES)
 
     async def close(self) -> None:
         if self._end is None:
@@ -158,8 +159,8 @@ class PicowsUpstream(WSListener):
     # — what picows calls —
 
     def on_ws_connected(self, transport: WSTransport) -> None:
-        self._transport = transport
-        line = transport.underlying_transport
+        self._transport, line = transport, transport.underlying_transport
+        self.write = partial(transport.send, TEXT)
         line.set_write_buffer_limits(high=FREE_BYTES)
         line.set_protocol(BoundedReads(line.get_protocol(), READ_BYTES))
         if self._is_wanted:
@@ -173,7 +174,7 @@ class PicowsUpstream(WSListener):
         kind = frame.msg_type
         if frame.rsv1 or frame.rsv2 or frame.rsv3:
             self._fail(WSCloseCode.PROTOCOL_ERROR, "reserved bits")
-        elif kind == WSMsgType.TEXT and frame.fin and not self._pieces:
+        elif kind == TEXT and frame.fin and not self._pieces:
             try:
                 self._take(frame.get_payload_as_utf8_text())
             except UnicodeDecodeError:
@@ -241,7 +242,7 @@ class PicowsUpstream(WSListener):
         if (kind == WSMsgType.CONTINUATION) is not bool(self._pieces):
             return self._fail(WSCloseCode.PROTOCOL_ERROR, "a message within a message")
         if not self._pieces:
-            self._pieces_are_text = kind == WSMsgType.TEXT
+            self._pieces_are_text = kind == TEXT
         self._pieces.append(frame.get_payload_as_bytes())
         if sum(map(len, self._pieces)) > MAX_EVENT_BYTES:
             return self._fail(WSCloseCode.MESSAGE_TOO_BIG, "too big")

@@ -118,7 +118,7 @@ def passing_audio(frame: str) -> tuple[str, int] | None:
 
     None where the frame is no such delta, or is written so that it has to be decoded first.
     """
-    if frame.find(AUDIO_DELTA, 0, HEAD_CHARS) < 0:
+    if AUDIO_DELTA not in frame[:HEAD_CHARS]:
         return None
     item, delta = _find_item(frame, 0, PLACES_CHARS), _find_delta(frame, 0, PLACES_CHARS)
     if item is None or delta is None:

@@ -99,7 +99,7 @@ class FuzzedLine:
         """A frame of the client: refused in words, or taken and written anew."""
         began = time.thread_time()
         said = protocol.read(frame, self.policy)
-        append = protocol.read_audio(frame, self.policy) if isinstance(frame, str) else None
+        append = protocol.read_audio(frame, self.policy.events) if isinstance(frame, str) else None
         if append is not None:
             self._check_append(append, said)
         if isinstance(said, protocol.Rejection):

@@ -13,6 +13,7 @@ T_WIRE, T_CROWD = (
     "tests/unit/gateway/server/test_uvicorn_protocols.py",
     "tests/attacks/test_a21_to_a26_too_much_of_everything.py",
 )
+PICOWS_WIRE, T_PASSING = "gateway/server/picows_socket.py", "tests/unit/gateway/server/test_wire.py"
 T_KEY = "tests/guarantees/test_g9_the_key_never_leaves_the_server.py"
 
 AT_THE_DOOR = [
@@ -32,6 +33,7 @@ AT_THE_DOOR = [
         "at_the_door",
         "def start_keepalive",
     ),
+    gone("the wire: no frame overtakes one that waits", T_PASSING, PICOWS_WIRE, " and not self.queue.held", ""),
     gone("session quota: counted as sessions begin", T_CROWD, RECEPTION, "reason = self.why_not()", "reason = None"),
     gone("the key: follows no redirect", T_KEY, UPSTREAM, "await _Connect(", "await connect("),
 ]

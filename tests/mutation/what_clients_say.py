@@ -16,6 +16,7 @@ T_REFUSALS, T_EVENTS = (
     "tests/unit/gateway/upstream/test_realtime_events.py",
 )
 T_AUDIO = "tests/unit/gateway/protocol/test_client_audio.py"
+READER, T_READER = "gateway/session/client_reader.py", "tests/unit/gateway/session/test_client_reader.py"
 T_FUZZ = "tests/unit/gateway/protocol/test_fuzz.py"
 
 WHAT_CLIENTS_SAY = [
@@ -40,6 +41,15 @@ WHAT_CLIENTS_SAY = [
         READING,
         "allowed.brings_tools if isinstance(item, FunctionCallOutput)",
         "True if isinstance(item, FunctionCallOutput)",
+    ),
+    gone("a client's audio passes only where its policy allows it", T_AUDIO, READING, " and APPEND in allowed", ""),
+    gone(
+        "a client's audio waits while no conversation is open",
+        T_READER,
+        READER,
+        "self._link = None",
+        "pass",
+        "def pause",
     ),
     gone(
         "a client's audio passes as it came only where it stands alone",

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-
 from gateway.token_bucket import TokenBucket
 
 
@@ -23,11 +21,3 @@ def test_what_is_refused_costs_no_more() -> None:
     assert bucket.takes(11.0), "a flood does not put off what comes after it"
     assert not bucket.takes(11.0, 0.5)
     assert bucket.takes(11.5, 0.5)
-
-
-def test_what_is_overdrawn_is_waited_for() -> None:
-    bucket = TokenBucket(rate=2.0, burst=3.0)
-    assert [bucket.overdraw(3.0, 10.0), bucket.overdraw(4.0, 10.0)] == [0.0, 2.0]
-    assert bucket.overdraw(0.0, 11.0) == pytest.approx(1.0)
-    assert not bucket.takes(12.0), "it is full again, not empty"
-    assert bucket.takes(12.5)

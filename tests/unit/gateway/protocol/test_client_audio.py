@@ -20,7 +20,7 @@ APPEND: dict[str, Any] = {"type": "input_audio_buffer.append", "audio": "AAEC"}
 
 def taken(frame: str, allowed: ClientPolicy = BROWSER) -> dict[str, Any] | None:
     """What goes on by the short way; it is what goes on by the long way."""
-    append, long_way = read_audio(frame, allowed), read(frame, allowed)
+    append, long_way = read_audio(frame, allowed.events), read(frame, allowed)
     if append is None:
         return None
     if append.event_id is None:

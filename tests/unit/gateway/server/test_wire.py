@@ -116,6 +116,11 @@ def test_a_frame_passes_while_the_application_waits_for_one(relay: Relay) -> Non
     assert relay.reason == "client_closed_1000"
 
 
+def test_no_frame_passes_after_the_clients_goodbye(relay: Relay) -> None:
+    said = frame(TEXT, b"pass"), GOODBYE, frame(TEXT, b"pass too late")
+    assert heard_of(relay, *said, at_once=True) == [("passed", "pass")]
+
+
 def test_a_frame_in_fragments_passes_whole(relay: Relay) -> None:
     pieces = frame(TEXT, b"pa", fin=False), frame(PING), frame(CONT, b"ss \xc3", fin=False), frame(CONT, b"\xa9")
     assert heard_of(relay, *pieces, at_once=True) == [("passed", "pass é")]

@@ -60,7 +60,7 @@ def test_audio_passes_written_anew_and_all_else_is_read(
 
     async def run() -> None:
         if is_open:
-            reader.is_open.set()
+            await reader.resume()
         with pytest.raises(ClientGone):
             await reader.run()
         await reader.resume()
@@ -77,11 +77,26 @@ def test_audio_passes_written_anew_and_all_else_is_read(
     assert bool(read) is (not passes and not frame.get("event_id", "").startswith("rb_"))
 
 
+def test_audio_waits_while_the_next_conversation_is_opened() -> None:
+    first, second, state = Model(), Model(), session_state()
+    state.link = UpstreamLink(1, cast(Any, first), Script().opened().conversation)
+    reader = ClientReader(cast(ClientConnection, Frames()), state, cast(Any, None))
+    asyncio.run(reader.resume())
+    assert reader._pass_audio(json.dumps(SOUND))
+    reader.pause()
+    assert not reader._pass_audio(json.dumps(SOUND)), "the first one is over"
+    state.link = UpstreamLink(2, cast(Any, second), Script().opened().conversation)
+    assert not reader._pass_audio(json.dumps(SOUND)), "what was kept goes first"
+    asyncio.run(reader.resume())
+    assert reader._pass_audio(json.dumps(SOUND))
+    assert [len(model.wrote) for model in (first, second)] == [1, 1]
+
+
 def test_audio_that_comes_too_fast_does_not_pass_and_is_counted_once() -> None:
     model, state = Model(), session_state(client_session=G711)
     state.link = UpstreamLink(1, cast(Any, model), Script().opened().conversation)
     reader = ClientReader(cast(ClientConnection, Frames()), state, cast(Any, None))
-    reader.is_open.set()
+    asyncio.run(reader.resume())
     ten_seconds = json.dumps({**SOUND, "audio": base64.b64encode(bytes(10 * 8_000)).decode()})
     passed = [reader._pass_audio(ten_seconds) for _ in range(20)]
     assert passed == sorted(passed, reverse=True), "once it does not pass, no more of it does"
@@ -114,7 +129,7 @@ def what_becomes_of(*frames: dict[str, Any], before: dict[str, Any], confirmed: 
             reader.heard_as(frame.event["session"])
 
     async def run() -> str:
-        reader.is_open.set()
+        await reader.resume()
         with pytest.raises((SessionEnded, ClientGone)) as over:
             await reader.run()
         return str(over.value)

@@ -72,7 +72,7 @@ def test_a_frame_that_does_not_pass_counts_in_no_way(audio_bytes: int, frames: i
 
 
 def vars_of(pace: RateLimiter) -> list[object]:
-    return [pace._audio, pace._frames, pace._text, pace._throttled_since]
+    return [pace._audio, pace._frames, pace._text, pace._at, pace._throttled_since]
 
 
 def test_what_exceeds_the_burst_is_slowed_down() -> None:
