@@ -9,6 +9,9 @@ frame is counted where it arrives, in both directions. The gateway checks, recor
     .venv/bin/python benchmarks/talking_sessions.py --sessions 200 --turns 5
     .venv/bin/python benchmarks/talking_sessions.py --sides ringback fastapi --turns 1 --profile
     .venv/bin/python benchmarks/talking_sessions.py --sides ringback ringback-recorded --no-latency
+    .venv/bin/python benchmarks/talking_sessions.py --memory --sessions 200 --sides ringback fastapi
+
+With `--memory`, memory alone is measured: at most 60 sessions talk at a time, in turn, however many there are.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from statistics import median
 
@@ -23,7 +27,7 @@ from benchmarks.measuring.bars import Bar, draw
 from benchmarks.measuring.raw_lines import RAW, RawLines
 from benchmarks.peers_side_by_side.venvs import default_folder
 from benchmarks.talking.sides import NO_LOAD, OURS, PICOWS, RELAYS, SIDES, TITLES, pythons, versions
-from benchmarks.talking.turns import MOST_SESSIONS, RAMP_SECONDS, Plan, Turn, measure
+from benchmarks.talking.turns import MOST_SESSIONS, RAMP_SECONDS, Memory, Plan, Turn, measure, measure_memory
 
 CPU_HEAD = (
     "| relay | CPU ms a session-second: median (least to most) | ours to it | % of a core | KiB idle | KiB talking | "
@@ -34,6 +38,7 @@ DELAY_HEAD = (
     + "| --- " * 5
     + "|"
 )
+MEMORY_HEAD = "| relay | KiB idle | KiB talking | KiB, the next as many |\n" + "| --- " * 4 + "|"
 Turns = dict[str, list[Turn]]
 
 
@@ -50,6 +55,20 @@ def turns(asked: argparse.Namespace, programs: dict[str, Path], lines: RawLines)
             print(f"  turn {number}, {side}: {turn.talk.cpu_ms:.2f} ms", file=sys.stderr, flush=True)
             taken[side].append(turn)
     return taken
+
+
+def memory_rows(asked: argparse.Namespace, programs: dict[str, Path], lines: RawLines) -> Iterator[str]:
+    """Measure the memory of each side in turn, so often; return a row for each: median, least and most."""
+    plan = Plan(asked.sessions, asked.seconds, has_latency=False, ramp=asked.ramp)
+    taken: dict[str, list[Memory]] = {side: [] for side in asked.sides if side in programs}
+    for number in range(asked.turns):
+        for side, found in taken.items():
+            found.append(measure_memory(side, programs, plan))
+            lines.turn(turn=number, **asdict(found[-1]))
+    for side, found in taken.items():
+        columns = zip(*((each.idle, each.talking, each.following) for each in found), strict=True)
+        cells = [f"{median(column):.0f} ({min(column):.0f} to {max(column):.0f})" for column in columns]
+        yield f"| {TITLES[side]} | {' | '.join(cells)} |"
 
 
 def cpu_rows(taken: Turns) -> Iterator[str]:
@@ -118,6 +137,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--turns", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=8.0, help="of a window")
     parser.add_argument("--sides", nargs="+", choices=SIDES, default=list(RELAYS))
+    parser.add_argument("--memory", action="store_true", help="measure memory alone")
     parser.add_argument("--no-latency", action="store_true", help="leave out the delay at half a core")
     parser.add_argument("--profile", action="store_true", help="py-spy looks at each side in the last turn")
     parser.add_argument("--venvs", type=Path, default=default_folder(), help="where the peers are installed")
@@ -130,9 +150,13 @@ def main() -> None:
     programs = pythons(asked.venvs, asked.sides)
     if PICOWS not in programs:
         raise SystemExit(NO_LOAD)
-    name = f"talking-{asked.sessions}"
+    name = f"talking-{asked.sessions}" + ("-memory" if asked.memory else "")
     lines = RawLines(asked.raw, name, versions(programs))
     print(lines.introduction(), flush=True)
+    if asked.memory:
+        print("\n".join([f"{asked.sessions} sessions\n", MEMORY_HEAD, *memory_rows(asked, programs, lines)]))
+        print(f"\n{lines.loads()}")
+        return
     taken = turns(asked, programs, lines)
     print("\n".join([f"{asked.sessions} sessions that talk\n", CPU_HEAD, *cpu_rows(taken)]))
     if taken.get(OURS):

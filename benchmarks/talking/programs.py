@@ -74,9 +74,9 @@ class Load:
         """The processes of the load, by name."""
         return {"callers": self.callers.pid, "model": self.model.pid}
 
-    def talk(self, sessions: int, tool: str = "", *, together: bool = False) -> None:
-        self.model.order("talk", number=sessions, tool=tool, together=together)
-        self.callers.order("talk", number=sessions)
+    def talk(self, sessions: int, tool: str = "", *, together: bool = False, first: int = 0) -> None:
+        self.model.order("talk", number=sessions, tool=tool, together=together, first=first)
+        self.callers.order("talk", number=sessions, first=first)
 
     def mark(self) -> None:
         """Begin to collect latencies anew."""

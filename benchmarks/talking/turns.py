@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,6 +29,8 @@ HALF_A_CORE = 0.5
 RELAY = "relay"
 MOST_SESSIONS = 250
 """What the load's own core can speak for."""
+TALK_AT_ONCE = 60
+"""Where memory alone is measured, so many talk at a time, in turn: 200 of them would take more than a core."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +74,16 @@ class Turn:
 
 
 @dataclass(frozen=True)
+class Memory:
+    """What a session takes, in KiB: before anyone has spoken, once all have talked, and each of the next as many."""
+
+    side: str
+    idle: float
+    talking: float
+    following: float
+
+
+@dataclass(frozen=True)
 class Plan:
     """How much of what is measured in a turn."""
 
@@ -83,6 +97,41 @@ class Plan:
 
 def measure(side: str, programs: dict[str, Path], plan: Plan) -> Turn:
     """Run the side and the load anew; what was timed must have arrived."""
+    with _running(side, programs, plan) as (load, relay):
+        turn = _memory_and_cpu(side, load, relay, plan)
+        opened = plan.sessions * (1 if turn.slope_kib is None else 2)
+        if plan.has_latency:
+            sessions = for_half_a_core(turn.talk.cpu_ms, plan.most_sessions)
+            opened += sessions
+            turn.half = _again(load, relay, sessions, plan)
+        _insist_on_rows(relay, opened)
+    if turn.half:
+        turn.direct = _direct(programs, turn.half.sessions, plan)
+    return turn
+
+
+def measure_memory(side: str, programs: dict[str, Path], plan: Plan) -> Memory:
+    """Run the side and the load anew, and look at its memory alone; what was said must have arrived."""
+    with _running(side, programs, plan) as (load, relay):
+        assert relay.process
+        number, empty = plan.sessions, use_of(relay.process)
+        _open(load, relay, number)
+        time.sleep(plan.ramp)
+        idle = use_of(relay.process)
+        _talk_in_turn(load, 0, plan)
+        talking = use_of(relay.process)
+        _open(load, relay, number)
+        _talk_in_turn(load, number, plan)
+        following = use_of(relay.process)
+        _leave(load)
+        _insist_on_rows(relay, 2 * number)
+    looks = (empty, idle), (empty, talking), (talking, following)
+    return Memory(side, *(_each(before, after, number) for before, after in looks))
+
+
+@contextmanager
+def _running(side: str, programs: dict[str, Path], plan: Plan) -> Iterator[tuple[Load, Relay]]:
+    """The load, and the side on a core of its own, which has relayed something already."""
     core, others = cores_apart()
     with tempfile.TemporaryDirectory() as name, running_load(programs[PICOWS], others) as load:
         Path(name).chmod(0o755)  # nginx gives up root's rights
@@ -90,17 +139,20 @@ def measure(side: str, programs: dict[str, Path], plan: Plan) -> Turn:
             assert relay.process
             pin(family(relay.process), core)
             _warm_up(load, relay, plan.ramp)
-            turn = _memory_and_cpu(side, load, relay, plan)
-            opened = WARM_UP_SESSIONS + plan.sessions * (1 if turn.slope_kib is None else 2)
-            if plan.has_latency:
-                sessions = for_half_a_core(turn.talk.cpu_ms, plan.most_sessions)
-                opened += sessions
-                turn.half = _again(load, relay, sessions, plan)
-            if relay.database_url:
-                insist("sessions by their rows", count(relay.database_url, sessions_table), opened)
-    if turn.half:
-        turn.direct = _direct(programs, turn.half.sessions, plan)
-    return turn
+            yield load, relay
+
+
+def _insist_on_rows(relay: Relay, opened: int) -> None:
+    if relay.database_url:
+        found = count(relay.database_url, sessions_table)
+        insist("sessions by their rows", found, WARM_UP_SESSIONS + opened)
+
+
+def _talk_in_turn(load: Load, first: int, plan: Plan) -> None:
+    """Have as many sessions talk as there are in the plan, from this one on, and some of them at a time."""
+    for at in range(first, first + plan.sessions, TALK_AT_ONCE):
+        load.talk(min(TALK_AT_ONCE, first + plan.sessions - at), first=at)
+        time.sleep(plan.ramp + plan.seconds)
 
 
 def for_half_a_core(cpu_ms: float, most: int = MOST_SESSIONS) -> int:

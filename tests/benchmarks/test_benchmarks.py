@@ -73,6 +73,16 @@ def test_talking_sessions_counts_every_frame_at_the_far_side(tmp_path: Path) -> 
     assert rows[2:5] == rows[7:] == [RELAY_TITLES[side] for side in ("ringback", "fastapi", "picows")]
 
 
+@pytest.mark.long  # a stack, and the load's two programs
+def test_talking_sessions_looks_at_memory_alone(tmp_path: Path) -> None:
+    need_the_load()
+    lines = printed("talking_sessions.py", "--memory", "--sides", "ringback", *SHORT_TALK, "--raw", str(tmp_path))
+    (row,) = (line for line in lines if line.startswith(f"| {RELAY_TITLES['ringback']} | "))
+    assert len(row.split(" | ")) == 4
+    (_, turn) = [json.loads(line) for line in (tmp_path / "talking-2-memory.jsonl").read_text().splitlines()]
+    assert turn.keys() >= {"idle", "talking", "following"}
+
+
 @pytest.mark.long  # a stack
 def test_idle_sees_every_process_alive(tmp_path: Path) -> None:
     lines = printed("idle.py", "--settle", "0", "--seconds", "2", "--workers", "2", "--raw", str(tmp_path))

@@ -94,9 +94,9 @@ class Party:
             else:
                 return
 
-    async def talk(self, number: int) -> dict[str, Any]:
-        """Have so many of them speak."""
-        await self._pacer.start(self._callers[:number], Caller.speak)
+    async def talk(self, number: int, first: int = 0) -> dict[str, Any]:
+        """Have so many of them speak, from this one on."""
+        await self._pacer.start(self._callers[first : first + number], Caller.speak)
         return {}
 
     async def hush(self) -> dict[str, Any]:

@@ -187,17 +187,18 @@ class Model:
     def _answer(self, _: WSUpgradeRequest) -> WSListener:
         return Session(self)
 
-    async def talk(self, number: int, tool: str = "", together: bool = False) -> dict[str, Any]:
+    async def talk(self, number: int, tool: str = "", together: bool = False, first: int = 0) -> dict[str, Any]:
         """Speak in so many sessions; each response ends in a call of the tool, where one is named.
 
         Args:
+            first: which session is the first of them.
             together: all first responses are whole: those of all sessions end within the same tenth of a second.
         """
         self.tool = tool
         if together:
             for session in self.sessions:
                 session.first = 0
-        await self._pacer.start(self.sessions[:number], Session.speak)
+        await self._pacer.start(self.sessions[first : first + number], Session.speak)
         return {}
 
     async def hush(self) -> dict[str, Any]:
