@@ -79,11 +79,11 @@ class Line:
     simulators: list[Simulated] = field(default_factory=list)
 
     def start(self, process: Process) -> None:
-        self.pids[process.name] = _supervised(partial(self.processes.start, process))
+        self.pids[process.name] = supervised(partial(self.processes.start, process))
 
     def restart(self, name: str) -> None:
         """Start it again, dead or alive."""
-        self.pids[name] = _supervised(partial(self.processes.restart, name))
+        self.pids[name] = supervised(partial(self.processes.restart, name))
 
     def has_ended(self, name: str) -> bool:
         return not psutil.pid_exists(self.pids[name])
@@ -189,7 +189,7 @@ class Line:
         return [event for events in self.simulator.heard().values() for event in events]
 
 
-def _supervised(start: Callable[[], int]) -> int:
+def supervised(start: Callable[[], int]) -> int:
     """Start a process, again if it asks for that: one that gets no core loses its lease before it is ready."""
     while True:
         try:

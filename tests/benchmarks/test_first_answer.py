@@ -11,6 +11,7 @@ import pytest
 
 from benchmarks import first_answer
 from simulator.speech import ears, synthesis
+from tests.forked import run
 
 STEPS = (
     "`ringback up` prints its link",
@@ -53,7 +54,7 @@ def test_a_question_is_spoken_to_the_stack_of_this_checkout_and_each_step_told(t
         "--raw",
         str(tmp_path),
     ]
-    ended = subprocess.run(command, cwd=first_answer.ROOT, timeout=SECONDS, capture_output=True, text=True)
+    ended = run(command, cwd=first_answer.ROOT, timeout=SECONDS)
     assert ended.returncode == 0, ended.stderr
     rows = [line.split(" | ")[0].removeprefix("| ") for line in ended.stdout.splitlines() if line.endswith("|")]
     assert tuple(rows[2:]) == STEPS

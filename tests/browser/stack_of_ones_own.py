@@ -20,7 +20,7 @@ from typing import IO, Any, cast
 
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from tests.forked import FORKING_CLI
+from tests.forked import FORKING_CLI, popen
 from tests.servers import folder_for_servers
 
 RATE = 24_000
@@ -154,7 +154,7 @@ def running_up(ringback: Sequence[str] = FORKING_CLI, **settings: str) -> Iterat
     env = {**os.environ, "COLUMNS": "500", "RINGBACK_ORDER_DELAY": "4", **settings}
     with (
         folder_for_servers() as folder,
-        subprocess.Popen(
+        popen(
             [*command, "--folder", str(folder)], env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         ) as process,
         ThreadPoolExecutor(1) as reader,

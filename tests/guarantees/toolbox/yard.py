@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 from uuid import UUID, uuid4
@@ -27,6 +28,7 @@ from ringback.tables import job_events, jobs
 from tests.forked import popen
 from tests.guarantees.toolbox import FOLDER, GO, trade
 from tests.integration.toolbox.line import GATEWAY, Line, eventually
+from tests.line import supervised
 from tests.servers import as_ours, execute
 
 ROOT = Path(__file__).parents[3]
@@ -56,7 +58,7 @@ class Yard(Line):
         """Start a worker, and wait until it consumes."""
         env = {**self.environment(), **environment}
         process = Process(name, our("worker"), env, self.folder / f"{name}.log", ready=READY)
-        self.pids[name] = self.processes.start(process)
+        self.pids[name] = supervised(partial(self.processes.start, process))
 
     def start_workers(self, *names: str, **environment: str) -> None:
         """Start some, two at a time: most of a start is Python importing things."""
@@ -65,7 +67,7 @@ class Yard(Line):
 
     def restart(self, name: str) -> None:
         """Start a worker again, dead or alive."""
-        self.pids[name] = self.processes.restart(name)
+        self.pids[name] = supervised(partial(self.processes.restart, name))
 
     def has_ended(self, name: str) -> bool:
         return not psutil.pid_exists(self.pids[name])

@@ -10,7 +10,7 @@ import signal
 import ssl
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Thread
@@ -23,13 +23,13 @@ from websockets.sync.client import ClientConnection, connect
 
 from simulator.callers import phone, twilio
 from tests.caller import spoken
-from tests.forked import FORKING_CLI, ROOT
+from tests.forked import FORKING_CLI, ROOT, ended, popen
 from tests.ports import kept_port
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(180)]
 
 PATIENCE = 60.0
-AS_USERS_DO = (sys.executable, "-m", "cli")
+IN_A_SHELL = (sys.executable, "-m", "cli")
 TOOL = '''from ringback import tool
 
 
@@ -64,11 +64,14 @@ def folder(open_folder: Path) -> Path:
 
 
 @contextmanager
-def running(folder: Path, *options: str, command: Sequence[str] = FORKING_CLI, **env: str) -> Iterator[Up]:
-    process = subprocess.Popen(
+def running(folder: Path, *options: str, as_users_do: bool = False, **env: str) -> Iterator[Up]:
+    """Run `ringback up`; all of its processes are forked, unless it is started as users do."""
+    start, command = (subprocess.Popen, IN_A_SHELL) if as_users_do else (popen, FORKING_CLI)
+    found = {} if as_users_do else {"PYTHONPATH": str(ROOT)}
+    process: subprocess.Popen[str] = start(
         [*command, "up", "--folder", str(folder / "kept"), *options],
         cwd=folder,
-        env={**os.environ, "RINGBACK_TOOL_MODULES": "my_words", "COLUMNS": "500", "PYTHONPATH": str(ROOT), **env},
+        env={**os.environ, "RINGBACK_TOOL_MODULES": "my_words", "COLUMNS": "500", **found, **env},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -79,8 +82,8 @@ def running(folder: Path, *options: str, command: Sequence[str] = FORKING_CLI, *
         yield Up(process)
     finally:
         process.send_signal(signal.SIGINT)
-        rest, _ = process.communicate(timeout=PATIENCE)
-        assert process.returncode == 0, rest
+        rest, code = ended(process)  # it is killed if it does not end
+        assert code == 0, rest
         assert "Traceback" not in rest
 
 
@@ -100,7 +103,7 @@ def welcome(up: Up) -> dict[str, str]:
 
 
 def test_a_tool_that_is_edited_is_served_and_one_that_breaks_costs_nothing(folder: Path) -> None:
-    with running(folder, "--port", "0", "--watch", command=AS_USERS_DO) as up:
+    with running(folder, "--port", "0", "--watch", as_users_do=True) as up:
         welcome(up)
         up.read_until(r"^No agent allows first_word: add it to `tools` in an agent's file in ")
         up.read_until(r"^Watching ")
