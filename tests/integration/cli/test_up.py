@@ -10,8 +10,9 @@ import signal
 import ssl
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -29,7 +30,7 @@ from tests.ports import kept_port
 pytestmark = [pytest.mark.long, pytest.mark.timeout(180)]
 
 PATIENCE = 60.0
-IN_A_SHELL = (sys.executable, "-m", "cli")
+UP = ("up", "--folder")
 TOOL = '''from ringback import tool
 
 
@@ -63,15 +64,21 @@ def folder(open_folder: Path) -> Path:
     return open_folder
 
 
+def as_users_do(folder: Path, *options: str) -> AbstractContextManager[Up]:
+    return up_by(partial(subprocess.Popen, [sys.executable, "-m", "cli", *UP, folder / "kept", *options]), folder, {})
+
+
+def running(folder: Path, *options: str, **env: str) -> AbstractContextManager[Up]:
+    """The same, with all of its processes forked."""
+    command = [*FORKING_CLI, *UP, str(folder / "kept"), *options]
+    return up_by(partial(popen, command), folder, {"PYTHONPATH": str(ROOT), **env})
+
+
 @contextmanager
-def running(folder: Path, *options: str, as_users_do: bool = False, **env: str) -> Iterator[Up]:
-    """Run `ringback up`; all of its processes are forked, unless it is started as users do."""
-    start, command = (subprocess.Popen, IN_A_SHELL) if as_users_do else (popen, FORKING_CLI)
-    found = {} if as_users_do else {"PYTHONPATH": str(ROOT)}
-    process: subprocess.Popen[str] = start(
-        [*command, "up", "--folder", str(folder / "kept"), *options],
+def up_by(start: Callable[..., subprocess.Popen[str]], folder: Path, env: Mapping[str, str]) -> Iterator[Up]:
+    process = start(
         cwd=folder,
-        env={**os.environ, "RINGBACK_TOOL_MODULES": "my_words", "COLUMNS": "500", **found, **env},
+        env={**os.environ, "RINGBACK_TOOL_MODULES": "my_words", "COLUMNS": "500", **env},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -103,7 +110,7 @@ def welcome(up: Up) -> dict[str, str]:
 
 
 def test_a_tool_that_is_edited_is_served_and_one_that_breaks_costs_nothing(folder: Path) -> None:
-    with running(folder, "--port", "0", "--watch", as_users_do=True) as up:
+    with as_users_do(folder, "--port", "0", "--watch") as up:
         welcome(up)
         up.read_until(r"^No agent allows first_word: add it to `tools` in an agent's file in ")
         up.read_until(r"^Watching ")
