@@ -12,12 +12,18 @@ from tests.attacks.toolbox.injections import ARGUMENTS, SHELL, SQL
 
 pytestmark = [pytest.mark.anyio, pytest.mark.long]
 
+SECRET_LIMIT = 4_711_471_147_114_711
+"""Of the account; longer than what an id may hold by chance."""
+
 
 async def test_a27_no_frame_of_a_stranger_holds_instructions_or_tools(fort: Fort) -> None:
     """The server shows them in each session and each response, and errors may quote an account."""
     told = {"type": "error", "event_id": "event_x"}
     told["error"] = {"type": "server_error", "code": "quota", "message": "org-SECRET of the server has run out"}  # type: ignore[assignment]
-    name, more = marker("call"), {"type": "rate_limits.updated", "rate_limits": [{"name": "tokens", "limit": 4711}]}
+    name, more = (
+        marker("call"),
+        {"type": "rate_limits.updated", "rate_limits": [{"name": "tokens", "limit": SECRET_LIMIT}]},
+    )
     async with fort.stranger() as caller:
         await caller.ask(order(send=[json.dumps(told), json.dumps(more)], say="Nothing of mine."))
         await caller.hear_words("Nothing of mine.")
@@ -31,7 +37,7 @@ async def test_a27_no_frame_of_a_stranger_holds_instructions_or_tools(fort: Fort
     assert PASSWORD in "".join(heard.frames), "the model has them"
     frames = "".join(frame for frame in caller.frames if '"role": "user"' not in frame and '"role":"user"' not in frame)
     assert "Nothing of mine." in frames
-    hidden = (PASSWORD, "transfer_money", "run_program", "the secret-argument", name, "org-SECRET", "4711")
+    hidden = (PASSWORD, "transfer_money", "run_program", "the secret-argument", name, "org-SECRET", str(SECRET_LIMIT))
     assert [thing for thing in hidden if thing in frames] == []
 
 
