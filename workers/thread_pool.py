@@ -8,6 +8,7 @@ takes no message beyond them, and a worker that stops waits for all of them.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import Context
@@ -20,6 +21,7 @@ from typing import Any
 from celery.concurrency import thread
 
 from workers.execution.waiting import Steps, Waiting
+from workers.logs import ThrottledLogger
 
 MAX_THREADS = 100
 """Most threads of a pool. One is started if no other is free, and is kept. A step takes milliseconds, so this many bear
@@ -27,6 +29,8 @@ some tools whose validators block. If thousands of calls end at once, each of th
 thread that renews the lease.
 """
 
+logger = logging.getLogger(__name__)
+_throttled = ThrottledLogger(logger)
 _TaskPool: Any = thread.TaskPool  # Celery is not typed
 
 
@@ -67,7 +71,7 @@ class Place:
                     waiting.add_done_callback(self._go_on)
 
     def _go_on(self, waiting: Any) -> None:
-        self._pool.executor.submit(self._step, partial(self._steps.send, waiting.result()))
+        self._pool.submit(partial(self._step, partial(self._steps.send, waiting.result())))
 
 
 class Deadlines:
@@ -138,7 +142,14 @@ class TaskPool(_TaskPool):  # type: ignore[misc]
         """Give a call its place, and carry out its steps."""
         with self._left:
             self.under_way += 1
-        self.executor.submit(Place(self, steps).begin)
+        self.submit(Place(self, steps).begin)
+
+    def submit(self, step: Callable[[], None]) -> None:
+        """Have a thread carry out the step. If the system has none for it, a thread of the pool takes it once free."""
+        try:
+            self.executor.submit(step)
+        except RuntimeError as problem:  # the step is in line all the same
+            _throttled.warning("no thread for a call (%s): it goes on as soon as another call leaves one", problem)
 
     def on_stop(self) -> None:
         """Wait for all calls, those that hold no thread too. Celery calls this hook in a warm shutdown."""

@@ -37,6 +37,7 @@ ONE_TOOLS_SHARE = 0.5
 again, and wear out one process after the other.
 """
 
+NO_THREAD = "There is no room for this function at the moment; it was not begun. Say so, offer to try later."
 HANGS = "What this function depends on does not answer at the moment; it was not begun. Say so, offer to try later."
 
 logger = logging.getLogger(__name__)
@@ -79,7 +80,8 @@ class ToolInvoker:
         Raises:
             DeadlineExceeded: it did not return within `seconds`.
             CallCancelled: it was cancelled meanwhile.
-            ToolError: too many of its calls hang here already ("unavailable"); it was not begun.
+            ToolError: too many of its calls hang here already, or the system has no thread for it ("unavailable"); it
+                was not begun.
             Exception: what the tool raised.
         """
         given = arguments | ({tool.call_parameter: call} if tool.call_parameter else {})
@@ -101,7 +103,10 @@ class ToolInvoker:
         woken = Waiting(seconds)
         outcome.add_done_callback(lambda _: woken.over())
         cancellation.on_cancel(woken.over)
-        Thread(target=_settle, args=(outcome, function), name=f"tool-{name}", daemon=True).start()
+        try:
+            Thread(target=_settle, args=(outcome, function), name=f"tool-{name}", daemon=True).start()
+        except RuntimeError as problem:  # the system has no thread for it
+            raise ToolError(NO_THREAD, code="unavailable", retryable=True) from problem
         yield woken
         cancelled = cancellation.requested.is_set()
         if outcome.done() and not cancelled:

@@ -163,6 +163,33 @@ def test_a_clock_that_could_not_start_loses_no_call_and_starts_with_the_next(
     assert pool.under_way == 0
 
 
+def test_a_call_for_which_the_system_has_no_thread_waits_for_one_of_the_pool(
+    calls: Calls, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    goes_on, is_held, places = Event(), Event(), list[int]()
+
+    def hold() -> Steps[None]:
+        places.append(get_ident())
+        is_held.set()
+        goes_on.wait(PATIENCE)
+        yield from ()
+
+    def follow() -> Steps[None]:
+        places.append(get_ident())
+        yield from ()
+
+    def refuse(_thread: Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    calls.begin(hold, wanted=2)
+    assert is_held.wait(PATIENCE)
+    monkeypatch.setattr(Thread, "start", refuse)
+    calls.begin(follow, wanted=2)
+    goes_on.set()
+    assert calls.all_over.wait(PATIENCE)
+    assert places[0] == places[1]
+
+
 def test_what_came_in_time_leaves_nothing_with_the_clock(calls: Calls, pool: TaskPool) -> None:
     def wait() -> Steps[None]:
         waiting = Waiting(AGES)

@@ -355,3 +355,15 @@ def test_no_tool_begins_on_the_loop_once_it_has_stopped(caller: ToolInvoker) -> 
     with pytest.raises(DeadlineExceeded):
         ask(caller, note_begin, seconds=SOON)
     assert not began.is_set()
+
+
+def test_a_function_for_which_the_system_has_no_thread_is_not_begun(
+    caller: ToolInvoker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_thread: Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(Thread, "start", refuse)
+    with pytest.raises(ToolError) as refused:
+        ask(caller, where)
+    assert (refused.value.code, refused.value.retryable) == ("unavailable", True)
