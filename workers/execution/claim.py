@@ -14,7 +14,7 @@ import psycopg
 from ringback.config import logs
 from ringback.jobs.outcomes import Outcome
 from ringback.jobs.states import Effect
-from ringback.postgres.connections import is_cut
+from ringback.postgres.connections import NoFreeConnection, is_cut
 from ringback.privacy.encryption import DecryptionFailed
 from ringback.privacy.row_privacy import NoKey, RowPrivacy
 from ringback.statements.jobs import gates, transitions
@@ -84,7 +84,7 @@ def claim(runtime: WorkerRuntime, job_id: UUID) -> Job | None:
         passed = _take(runtime, job_id, token)
     except psycopg.Error as problem:
         logger.warning("claim failed (job %s: %s); a sweeper publishes it again", job_id, problem)
-        if is_cut(problem):  # else Postgres has refused it, and it is not written
+        if is_cut(problem) and not isinstance(problem, NoFreeConnection):  # else it was refused, or not sent
             give_up(runtime, job_id, token)
         runtime.suspect_messages()
         return None
