@@ -21,7 +21,7 @@ STARTS: dict[str, int | str] = {
     "run_in_executor": 1,
     "Thread": "target",
 }
-KEEPERS = ("restarting",)
+KEEPERS = ("restarting", "partial")
 """What runs the function that it is given."""
 TABLE = re.compile(r"^\| (?:task|thread) \|.*\n\|[ \-|]+\n((?:\|.*\n?)+)", re.MULTILINE)
 NAMED = re.compile(r"^\| `((?:\w+\.)*\w+)` \|", re.MULTILINE)
@@ -95,6 +95,8 @@ def _names(what: ast.expr, holder: Holder, module: ast.Module) -> list[str]:
     if isinstance(what, ast.Name):
         if any(getattr(node, "name", None) == what.id for node in ast.walk(module)):
             return [what.id]
+        if holder is not None and holder.name in STARTS and what.id in {each.arg for each in holder.args.args}:
+            return []  # what its callers start
         values = list(_values(what.id, holder, module))
         if values:
             return [name for value in values for name in _names(value, holder, module)]
@@ -144,6 +146,7 @@ HEAD = "| task | does |\n| --- | --- |\n"
         "async def f(g):\n    more = (self._hum,)\n    for loop in (*more, self._sing):\n        g.create_task(loop())",
         "def run(*loops): return [create_task(loop()) for loop in loops]\nrun(a._sing, a._hum)",
         "async def f(loop): await loop.run_in_executor(None, self._hum, 1)",
+        "def f(pool): pool.submit(partial(self._hum, 1))\ndef submit(self, step): self.executor.submit(step)",
     ],
 )
 def test_what_is_started_and_not_named_is_found(tmp_path: Path, text: str) -> None:
