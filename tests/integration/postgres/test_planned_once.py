@@ -26,6 +26,11 @@ PLANS = Bound(
     [],
 )
 
+END_OTHERS = (
+    "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity "
+    "WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'"
+)
+
 
 @statement
 def how_it_is_planned(number: int) -> Select[tuple[str, int]]:
@@ -97,3 +102,10 @@ def test_a_connection_of_the_command_line_plans_as_postgres_would(database: str)
     with psycopg.connect(in_dialect(database, "postgresql")) as plain, connect(database, "a command", 3) as command:
         (usual,) = plain.execute("SELECT current_setting('plan_cache_mode')").fetchall()
         assert execute(command, how_it_is_planned(1)).fetchone() == (*usual, 1)
+
+
+async def test_a_search_runs_again_whose_connection_had_broken(store: Store, database: str) -> None:
+    await store.rows(asked_anew(1))
+    with psycopg.connect(in_dialect(database, "postgresql"), autocommit=True) as other:
+        assert (True,) in other.execute(END_OTHERS).fetchall()
+    assert [row.mode for row in await store.rows(asked_anew(2))] == ["force_custom_plan"]
