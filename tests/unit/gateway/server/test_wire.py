@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,6 +11,7 @@ from threading import Event, Thread
 import pytest
 import uvicorn
 from starlette.websockets import WebSocket
+from websockets.http11 import Request
 
 from gateway.close_codes import RATE_LIMITED
 from gateway.server import uvicorn_protocols
@@ -149,6 +151,20 @@ def test_what_the_application_says_is_written_at_once_and_in_order(relay: Relay)
         pour(talk, frame(PING) + GOODBYE)
         said = [content.decode() for kind, content in frames_in(all_of(talk)) if kind not in (PONG, CLOSE)]
     assert (said, relay.wrote) == (relay.says, 100)
+
+
+def test_what_a_client_has_shown_to_be_let_in_is_forgotten() -> None:
+    sockets = pytest.importorskip("gateway.server.picows_socket", reason="the extra `fast` is not installed")
+    relay, token = Relay(sockets.PicowsSocket), "Bearer that of this test alone"
+    relay.says = ["welcome"]
+    with serving(relay) as port, upgraded(port, f"Authorization: {token}") as talk:
+        assert talk.recv(2 + len("welcome")).endswith(b"welcome")
+        kept = [
+            each for each in gc.get_objects() if type(each) is Request and each.headers.get("authorization") == token
+        ]
+        pour(talk, GOODBYE)
+        assert relay.has_ended.wait(PATIENCE)
+    assert kept == []
 
 
 def test_a_client_that_reads_nothing_is_given_up(relay: Relay, monkeypatch: pytest.MonkeyPatch) -> None:
