@@ -35,6 +35,9 @@ from gateway.upstream.quirks import Quirks
 READ_BYTES = 3 * 1_024
 """Of the read buffer at first. Twice doubled, it takes a fifth of a second of PCM16 in base64, the largest delta that
 was recorded of a model; from 2 KB it would come to 14."""
+RECORD_BYTES = 16 * 1_024 + 64
+"""What TLS holds of what it has read, and of what it writes: one record. aiofastnet's own 257 KB each would be filled
+whenever the process is held up, and stay so."""
 LARGE_CHARS = 4 * 1_024
 """Events from this size on, such as a session with its tools, are written from memory of their own: picows' buffer
 would keep the size of the largest. Audio of 20 ms is smaller."""
@@ -90,19 +93,22 @@ class PicowsUpstream(WSListener):
 
         A server whose answer picows cannot read is asked again by `websockets`, which is less strict.
         """
-        upstream = cls(target.quirks)
+        upstream, tls = cls(target.quirks), tls_context(target.url)
+        sizes = () if tls is None else ("ssl_incoming_bio_size", "ssl_outgoing_bio_size")
+        records: dict[str, Any] = dict.fromkeys(sizes, RECORD_BYTES)
         try:
             async with asyncio.timeout(within):
                 _, listener = await ws_connect(
                     lambda: upstream,
                     target.url,
-                    ssl_context=tls_context(target.url),
+                    ssl_context=tls,
                     logger_name=_log,
                     websocket_handshake_timeout=within,
                     max_frame_size=MAX_EVENT_BYTES,
                     extra_headers=target.headers,
                     max_redirects=0,  # No Realtime API redirects, and the other host would get the key.
                     read_buffer_init_size=READ_BYTES,
+                    **records,
                 )
         except InvalidStatus as problem:
             status = int(problem.response.status)  # type: ignore[union-attr]

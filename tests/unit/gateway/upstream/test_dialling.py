@@ -134,6 +134,26 @@ async def test_a_certificate_is_verified(
                 await dial(target, 5.0)
 
 
+async def echo(connection: ServerConnection) -> None:
+    async for said in connection:
+        await connection.send(said)
+
+
+async def test_what_is_larger_than_a_record_of_tls_goes_both_ways(
+    dial: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, said = certificate_in(tmp_path), [f"{number} {'é' * 7_000 * number}" for number in range(20)]
+    monkeypatch.setenv("SSL_CERT_FILE", str(made.certificate))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(made.certificate, made.key)
+    async with server(echo, context) as target:
+        line = await dial(target, 5.0)
+        for event in said:
+            await line.send(event)
+        assert [await line.receive() for _ in said] == said
+        await line.close()
+
+
 async def test_connections_share_what_they_know_of_certificates(
     dial: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
