@@ -78,10 +78,10 @@ class Load:
         self.model.order("talk", number=sessions, tool=tool, together=together, first=first)
         self.callers.order("talk", number=sessions, first=first)
 
-    def mark(self) -> None:
-        """Begin to collect latencies anew."""
-        self.callers.order("mark")
+    def mark(self) -> int:
+        """Begin to collect latencies anew; return how many frames the callers have sent by then."""
         self.model.order("mark")
+        return int(self.callers.order("mark")["sent"])
 
     def leave(self) -> None:
         """End all sessions, and wait until the model has seen each of them end."""

@@ -27,6 +27,10 @@ ROOM = 0.45
 """The share of a core up to which twice as many sessions are tried."""
 HALF_A_CORE = 0.5
 RELAY = "relay"
+FRAMES_A_SECOND = 50
+"""That each caller sends."""
+LEAST_PACE = 0.95
+"""Of these frames. A load that is late asks for less work, and the relay would seem cheap."""
 MOST_SESSIONS = 250
 """What the load's own core can speak for."""
 TALK_AT_ONCE = 60
@@ -213,13 +217,15 @@ def _leave(load: Load) -> None:
 
 def _window(load: Load, relay: Relay, sessions: int, plan: Plan) -> tuple[Window, Use]:
     time.sleep(plan.ramp)
-    load.mark()
+    sent = load.mark()
     programs = {name: psutil.Process(pid) for name, pid in load.pids.items()}
     relays = {RELAY: relay.process} if relay.process else {}
     before = uses_of({**programs, **relays, **relay.behind})
     time.sleep(plan.seconds)
     after = uses_of({**programs, **relays, **relay.behind})
     callers, model = load.report()
+    pace = (callers["sent"] - sent) / (sessions * FRAMES_A_SECOND * plan.seconds)
+    insist(f"the load kept its pace ({pace:.0%})", pace > LEAST_PACE, True)
     shares = {name: round(use.share_since(before[name]), 4) for name, use in after.items()}
     window = Window(
         sessions,
