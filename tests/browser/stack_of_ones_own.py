@@ -66,6 +66,25 @@ globalThis.RTCPeerConnection = class extends RTCPeerConnection {
 """
 
 
+MOUTH = """
+// A microphone that is silent until the test says something into it.
+navigator.mediaDevices.getUserMedia = async () => {
+  const context = new AudioContext({ sampleRate: 24000 });
+  const microphone = context.createMediaStreamDestination();
+  const quiet = new ConstantSourceNode(context, { offset: 0 });  // or nothing would be sent between two sentences
+  quiet.connect(microphone);
+  quiet.start();
+  globalThis.sayAloud = (samples) => {
+    const speech = context.createBuffer(1, samples.length, 24000);
+    speech.copyToChannel(Float32Array.from(samples, (sample) => sample / 32768), 0);
+    const source = new AudioBufferSourceNode(context, { buffer: speech });
+    source.connect(microphone);
+    source.start();
+  };
+  return microphone.stream;
+};
+"""
+"""For what is spoken once: a file is heard from its beginning on, also while the call is not connected yet."""
 HAS_PAUSED = """(heard) => {
   const isLoud = (value) => Math.abs(value) > 500;
   return heard.some(isLoud) && !heard.slice(-16384).some(isLoud);
@@ -105,6 +124,12 @@ class Tab:
         self._tab_to(self.page.locator("#words"))
         self.page.keyboard.type(words)
         self.page.keyboard.press("Enter")
+
+    def say_aloud(self, words: str) -> None:
+        """Say this into a microphone that is `MOUTH`."""
+        from simulator.speech import synthesis
+
+        self.page.evaluate("(samples) => sayAloud(samples)", array("h", synthesis.speak(words)).tolist())
 
     def press(self, name: str) -> None:
         """Press a button by the keyboard alone."""

@@ -9,7 +9,6 @@ import sys
 from array import array
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,12 +19,12 @@ from simulator.speech import ears, synthesis
 from tests.browser.conftest import launched
 from tests.browser.stack_of_ones_own import (
     HAS_PAUSED,
-    MICROPHONE,
+    MOUTH,
     PATIENCE,
     PATIENCE_MS,
+    Tab,
     last_words,
     words_in,
-    write_speech,
 )
 from tests.forked import popen
 from tests.line import eventually
@@ -102,19 +101,18 @@ def understood(page: Page) -> bool:
 @pytest.mark.skipif(
     not (ears.available() and synthesis.available()), reason="the simulator has no voice: install ringback[voice]"
 )
-def test_a_spoken_question_over_webrtc_comes_back_as_speech_that_can_be_understood(pages: str, tmp_path: Path) -> None:
-    question = write_speech(tmp_path / "question.wav", "what is the weather in london", 2, 3)
-    with (
-        simulating() as api,
-        launched(*MICROPHONE, f"--use-file-for-fake-audio-capture={question}%noloop") as browser,
-    ):
+def test_a_spoken_question_over_webrtc_comes_back_as_speech_that_can_be_understood(pages: str) -> None:
+    with simulating() as api, launched() as browser:
         page = browser.new_page()
+        page.add_init_script(MOUTH)
         page.goto(f"{pages}/call.html?at=http://{api}/calls")
         page.click("#call")
         page.wait_for_function("globalThis.placed", timeout=PATIENCE_MS)
         call_id = page.evaluate("placed").rpartition("/")[2]
         with connect(f"ws://{api}?call_id={call_id}", additional_headers=KEY, max_queue=None) as socket:
             sideband = Beside(socket)
+            page.wait_for_function("peer.connectionState === 'connected'", timeout=PATIENCE_MS)
+            Tab(page).say_aloud("what is the weather in london")
             assert "twelve degrees" in sideband.answer()
             sideband.until("output_audio_buffer.stopped")
             page.wait_for_function(

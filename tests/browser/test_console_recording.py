@@ -18,7 +18,7 @@ from tests.browser.stack_of_ones_own import PATIENCE_MS, RECORDER
 from tests.browser.test_console import MOMENT, SERIOUS
 from tests.integration.statements.test_history import Line as Rows
 from tests.integration.statements.test_history import line_on
-from tests.line import Line
+from tests.line import Line, eventually
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(240)]
 
@@ -115,9 +115,9 @@ def test_a_live_update_neither_stops_nor_rewinds_the_player(page: Page, line: Li
     page.evaluate("document.getElementById('voices').playbackRate = 0.25")  # it is not over before the test is
     page.locator("#voices").focus()
     page.keyboard.press("Space")
-    page.wait_for_function(f"{POSITION} > 0", timeout=PATIENCE_MS)
+    eventually(lambda: page.evaluate(f"{POSITION} > 0"), "it to play")
     played = updated(page, rows, session, 9_000)
-    page.wait_for_function(f"{POSITION} > {played}", timeout=PATIENCE_MS)
+    eventually(lambda: page.evaluate(f"{POSITION} > {played}"), "it to play on")
     assert 0 < played < updated(page, rows, session, 10_000), "it was rewound, or is another"
     page.keyboard.press("Space")
     expect(page.locator("#voices")).to_have_js_property("paused", True, timeout=PATIENCE_MS)

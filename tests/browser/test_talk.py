@@ -18,6 +18,7 @@ from simulator.speech import ears, synthesis
 from tests.browser.conftest import launched
 from tests.browser.stack_of_ones_own import (
     MICROPHONE,
+    MOUTH,
     PATIENCE_MS,
     Tab,
     Up,
@@ -84,12 +85,13 @@ def test_a_spoken_question_comes_back_as_speech_that_can_be_understood(up: Up, t
 
 
 @needs_voice
-def test_over_webrtc_too_a_spoken_question_comes_back_as_speech_that_can_be_understood(up: Up, tmp_path: Path) -> None:
+def test_over_webrtc_too_a_spoken_question_comes_back_as_speech_that_can_be_understood(up: Up) -> None:
     pytest.importorskip("aiortc", reason="the simulator has no media: install ringback[webrtc]")
-    question = write_speech(tmp_path / "question.wav", QUESTION, 2, 2)
-    with hearing(f"{question}%noloop") as browser, opened(browser, up.link) as tab:
+    with launched() as browser, opened(browser, up.link, scripts=[MOUTH]) as tab:
         tab.page.get_by_label("Voice over").select_option("webrtc")
         tab.page.get_by_role("button", name="Talk").click()
+        expect(tab.page.locator("#state")).to_contain_text("Listening", timeout=PATIENCE_MS)
+        tab.say_aloud(QUESTION)
         tab.wait_for_call(re.compile("^(delivered|heard)"))
         expect(tab.page.locator("#transcript .user")).to_contain_text(re.compile("weather in london", re.IGNORECASE))
         expect(tab.page.locator("#transcript .model").last).to_contain_text(ANSWER, timeout=PATIENCE_MS)
