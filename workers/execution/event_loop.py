@@ -16,6 +16,7 @@ from threading import Lock, Thread
 from time import monotonic
 from typing import Any
 
+from ringback.errors import ToolError
 from workers.execution.retry_policy import CallCancelled, DeadlineExceeded
 from workers.execution.waiting import Steps, Waiting
 from workers.leases.in_flight import Cancellation
@@ -23,6 +24,8 @@ from workers.logs import ThrottledLogger
 
 CANCEL_SECONDS = 1.0
 """How long a cancelled tool may take to clean up; then the worker stops waiting, and the model is answered."""
+
+NO_THREAD = "There is no room for this function at the moment; it was not begun. Say so, offer to try later."
 
 HELD_UP_SECONDS = 1.0
 """How long the loop may take to run a callback."""
@@ -94,12 +97,16 @@ class ToolLoop:
         Raises:
             DeadlineExceeded: it was cancelled after `seconds`.
             CallCancelled: it was cancelled on request.
+            ToolError: the system has no thread for the loop; it was not begun.
         """
         run, end = Run(seconds), monotonic() + seconds
         cancellation.on_cancel(run.woken.over)
         try:
             loop = self._started()
             loop.call_soon_threadsafe(run.begin, coroutine, end)
+        except ToolError:
+            _close(coroutine)
+            raise
         except RuntimeError:  # it is stopped, or a tool has closed it, and this process ends: the call is handed back
             _close(coroutine)
             yield run.woken
@@ -146,7 +153,12 @@ class ToolLoop:
             if self._loop is None:
                 self._loop = asyncio.new_event_loop()
                 self._thread = Thread(target=self._serve, args=(self._loop,), name="tool-loop", daemon=True)
-                self._thread.start()
+                try:
+                    self._thread.start()
+                except RuntimeError as problem:
+                    self._loop.close()
+                    self._loop = None
+                    raise no_thread() from problem
             return self._loop
 
     def _serve(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -176,6 +188,11 @@ class ToolLoop:
             cause = type(problem).__name__
         if loop is self._loop:
             _throttled.warning("event loop ended by a tool (%s); restarting it", cause)
+
+
+def no_thread() -> ToolError:
+    """Return the error of a call for which the system has no thread."""
+    return ToolError(NO_THREAD, code="unavailable", retryable=True)
 
 
 def raised_by_tool(problem: BaseException) -> RuntimeError:

@@ -21,7 +21,7 @@ from typing import Any
 from ringback.errors import ToolError
 from ringback.tools.call import Call
 from ringback.tools.decorator import Tool
-from workers.execution.event_loop import ToolLoop, raised_by_tool
+from workers.execution.event_loop import ToolLoop, no_thread, raised_by_tool
 from workers.execution.retry_policy import CallCancelled, DeadlineExceeded
 from workers.execution.waiting import Steps, Waiting
 from workers.leases.in_flight import Cancellation
@@ -37,7 +37,6 @@ ONE_TOOLS_SHARE = 0.5
 again, and wear out one process after the other.
 """
 
-NO_THREAD = "There is no room for this function at the moment; it was not begun. Say so, offer to try later."
 HANGS = "What this function depends on does not answer at the moment; it was not begun. Say so, offer to try later."
 
 logger = logging.getLogger(__name__)
@@ -106,7 +105,7 @@ class ToolInvoker:
         try:
             Thread(target=_settle, args=(outcome, function), name=f"tool-{name}", daemon=True).start()
         except RuntimeError as problem:  # the system has no thread for it
-            raise ToolError(NO_THREAD, code="unavailable", retryable=True) from problem
+            raise no_thread() from problem
         yield woken
         cancelled = cancellation.requested.is_set()
         if outcome.done() and not cancelled:

@@ -357,13 +357,16 @@ def test_no_tool_begins_on_the_loop_once_it_has_stopped(caller: ToolInvoker) -> 
     assert not began.is_set()
 
 
-def test_a_function_for_which_the_system_has_no_thread_is_not_begun(
-    caller: ToolInvoker, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("function", "given"), [(where, {}), (pause, {"length": 0.0})], ids=["plain", "async"])
+def test_a_function_for_which_the_system_has_no_thread_is_not_begun_and_the_next_call_is(
+    caller: ToolInvoker, monkeypatch: pytest.MonkeyPatch, function: Any, given: dict[str, Any]
 ) -> None:
     def refuse(_thread: Thread) -> None:
         raise RuntimeError("can't start new thread")
 
-    monkeypatch.setattr(Thread, "start", refuse)
-    with pytest.raises(ToolError) as refused:
-        ask(caller, where)
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(Thread, "start", refuse)
+        with pytest.raises(ToolError) as refused:
+            ask(caller, function, **given)
     assert (refused.value.code, refused.value.retryable) == ("unavailable", True)
+    ask(caller, function, **given)
