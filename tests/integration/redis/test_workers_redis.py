@@ -14,7 +14,7 @@ from sqlalchemy import text
 
 from cli.local_stack.embedded_servers import Servers, embedded_servers
 from ringback.sweeper import MARKER
-from tests.integration.toolbox.line import CELERY, PATIENCE, Line, eventually
+from tests.integration.toolbox.line import CELERY, PATIENCE, Line, ends_within, eventually
 from tests.proxy import before_redis
 from tests.servers import OUR_USERS, own_database
 from workers.lifecycle.canary import Canary
@@ -236,6 +236,6 @@ def test_a_stopping_worker_whose_redis_says_nothing_ends_in_time(line: Line) -> 
         line.running(job_id)
         proxy.blackhole()
         worker.send_signal(signal.SIGTERM)
-        assert worker.wait(PATIENCE) == 0, "it does not wait for Redis"
+        assert ends_within(worker, 6.0) == 0, "it does not wait for Redis"
         proxy.heal()
     assert line.job(job_id).error == {"code": "handed_back"}

@@ -14,6 +14,7 @@ from time import monotonic
 from typing import Any
 from uuid import UUID, uuid4
 
+import psutil
 from redis import Redis
 from sqlalchemy import QueuePool, func, select, update
 
@@ -28,6 +29,7 @@ from ringback.statements.sessions.lifecycle import open_session
 from ringback.tables import job_events, jobs
 from ringback.tables import processes as processes_table
 from ringback.tools.decorator import Tool
+from tests.core_clock import CoreClock
 from tests.forked import popen
 from tests.integration.toolbox import errands, limited
 from tests.servers import as_ours, engine_of, execute
@@ -47,6 +49,13 @@ def eventually(true: Callable[[], Any], what: str, patience: float = PATIENCE) -
             raise AssertionError(f"waited {patience:g} s in vain: {what}")
         Event().wait(LOOK)
     return found
+
+
+def ends_within(process: subprocess.Popen[str], seconds: float) -> int | None:
+    """Return its exit code once it has ended; None if it takes longer, not counting waits for a core."""
+    clock = CoreClock([process.pid, *(child.pid for child in psutil.Process(process.pid).children(recursive=True))])
+    eventually(lambda: process.poll() is not None or clock.seconds > seconds, f"process {process.pid} to end")
+    return process.returncode
 
 
 class Line:

@@ -12,9 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.toolbox.line import CELERY, PATIENCE, Line, end, eventually
+from tests.integration.toolbox.line import CELERY, Line, end, ends_within, eventually
 
 POOLS = {"threads": CELERY, "prefork": (*CELERY, "-P", "prefork", "-c", "2")}
+GRACE_SECONDS = 5.0
+"""Seconds that a worker may need beyond its drain."""
 HANGS = "tests.integration.toolbox.errands,tests.integration.toolbox.hanging"
 
 pytestmark = pytest.mark.long
@@ -32,13 +34,13 @@ def notes(path: Path) -> list[str]:
     return path.read_text().splitlines() if path.exists() else []
 
 
-def stop(worker: subprocess.Popen[str], *, group: bool = False) -> int:
-    """Ask it to stop; return its exit code. What would keep it, keeps it for longer than this waits."""
+def stop(worker: subprocess.Popen[str], drain: float, *, group: bool = False) -> int | None:
+    """Ask it to stop; return its exit code. None: it takes longer than it promised."""
     if group:
         os.killpg(worker.pid, signal.SIGTERM)
     else:
         worker.send_signal(signal.SIGTERM)
-    return worker.wait(PATIENCE)
+    return ends_within(worker, drain + GRACE_SECONDS)
 
 
 @pools
@@ -50,7 +52,7 @@ def test_a_short_call_finishes_before_the_worker_ends(
     with line.worker(*argv) as worker:
         job_id = line.ask(tool, seconds=1.5)
         line.running(job_id)
-        assert stop(worker, group=group) == 0
+        assert stop(worker, 1.5, group=group) == 0
     assert (line.job(job_id).state, line.job(job_id).attempt) == ("succeeded", 1)
     assert line.workers() == [], "it has signed off"
 
@@ -61,7 +63,7 @@ def test_a_platform_that_remaps_the_signal_costs_no_call(line: Line, argv: tuple
     with line.worker(*argv, REMAP_SIGTERM="SIGQUIT") as worker:
         job_id = line.ask("nap", seconds=1.5)
         line.running(job_id)
-        assert stop(worker) == 0
+        assert stop(worker, 1.5) == 0
     assert (line.job(job_id).state, line.job(job_id).attempt) == ("succeeded", 1)
 
 
@@ -75,7 +77,7 @@ def test_a_long_call_is_handed_back_and_another_worker_runs_it(
         job_id = line.ask(tool, path=str(path))
         eventually(lambda: notes(path), "the tool to begin")
         with line.worker() as second:
-            assert stop(first) == 0
+            assert stop(first, 0.5) == 0
             job = line.finished(job_id)
             assert (job.state, job.result, job.rescues) == ("succeeded", 2, 0)
             assert notes(path)[-1] == f"2 {second.pid}"
@@ -89,7 +91,7 @@ def test_an_effect_that_may_have_happened_is_unknown_and_its_gateway_is_rung(
     with line.worker(*argv, RINGBACK_WORKER_DRAIN_SECONDS="0.5") as worker:
         job_id = line.ask("linger_once", path=str(path))
         eventually(lambda: notes(path), "the tool to begin")
-        assert stop(worker) == 0
+        assert stop(worker, 0.5) == 0
     job = line.job(job_id)
     assert (job.state, job.error["code"], job.delivery) == ("unknown", "outcome_unknown", "ready")
     assert line.rung() == [str(line.session)]
@@ -119,7 +121,7 @@ def test_a_second_signal_hands_back_at_once(
 def test_a_worker_ends_although_celery_never_does(line: Line, argv: tuple[str, ...]) -> None:
     with line.worker(*argv, RINGBACK_TOOL_MODULES=HANGS) as worker:
         assert line.finished(line.ask("echo", text="before")).state == "succeeded"
-        assert stop(worker) == 0
+        assert stop(worker, 0.0) == 0
     assert line.workers() == []
 
 
