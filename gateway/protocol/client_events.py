@@ -40,7 +40,7 @@ class Frame(Struct, kw_only=True, omit_defaults=True, tag_field="type"):
     """True: it may carry audio or pictures, and be as large as they are."""
 
 
-class AppendAudio(Frame, tag="input_audio_buffer.append", gc=False):  # Text and bytes refer to nothing.
+class AppendAudio(Frame, tag="input_audio_buffer.append", gc=False):  # It refers to text and bytes alone.
     resent_until = UserTurnCommitted
     has_media = True
     audio: Audio
