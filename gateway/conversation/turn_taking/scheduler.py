@@ -370,7 +370,8 @@ class ResponseScheduler:
         was_said = not has_failed and not active.is_cut and not is_short
         self.credits.ended(active, was_said=was_said or active.is_stopped)
         self.hearing.ended(active.response, status, now, self.plays_until)
-        if self._outlived is not None and self._outlived is not active:
+        is_old = active is self._outlived
+        if self._outlived is not None and not is_old:
             self._lose(self._outlived, now)
         self._outlived = None
         self.spoke_at = now
@@ -379,8 +380,8 @@ class ResponseScheduler:
         if was_said:
             self.credits.question_heard(active, self.turns.number)
             self.pacing.succeeded()
-        elif has_failed or not (active.is_cut or users.busy_until(self.user) > now):
-            self.pacing.failed(now)  # neither the gateway nor the user's voice cut it off
+        elif not is_old and (has_failed or not (active.is_cut or users.busy_until(self.user) > now)):
+            self.pacing.failed(now)  # neither the gateway nor the user's voice cut it off; and no other has begun since
 
     def _lose(self, outlived: Active, now: float) -> None:
         """Give up a response whose end is not told any more: another has begun and ended since, or two have begun."""

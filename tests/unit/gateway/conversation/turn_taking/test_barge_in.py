@@ -54,6 +54,13 @@ def test_what_slips_through_before_it_is_hushed_has_told_nothing() -> None:
     assert script.wait(5) == [SPEAK]
 
 
+def test_a_response_that_the_user_cut_off_is_no_failure_although_its_end_is_told_late() -> None:
+    """The server's answer to the user has begun by then, and the next result waits for nothing."""
+    script = asked()
+    script.model(created("R2"), call("b", "R2"), STARTED, STOPPED, created("R3"), done("R2", "cancelled"), done("R3"))
+    assert SPEAK in script.deliver("b") + script.wait(1)
+
+
 def test_the_answer_to_what_the_user_then_says_tells_it_instead() -> None:
     script = asked()
     script.deliver("a")
