@@ -370,17 +370,16 @@ class ResponseScheduler:
         was_said = not has_failed and not active.is_cut and not is_short
         self.credits.ended(active, was_said=was_said or active.is_stopped)
         self.hearing.ended(active.response, status, now, self.plays_until)
-        is_old = active is self._outlived
-        if self._outlived is not None and not is_old:
-            self._lose(self._outlived, now)
-        self._outlived = None
+        outlived, self._outlived = self._outlived, None
+        if outlived is not None and outlived is not active:
+            self._lose(outlived, now)
         self.spoke_at = now
         if active.by is By.FILLER:
             self.credits.say_said(active.about, active.asked)
         if was_said:
             self.credits.question_heard(active, self.turns.number)
             self.pacing.succeeded()
-        elif not is_old and (has_failed or not (active.is_cut or users.busy_until(self.user) > now)):
+        elif outlived is not active and (has_failed or not (active.is_cut or users.busy_until(self.user) > now)):
             self.pacing.failed(now)  # neither the gateway nor the user's voice cut it off; and no other has begun since
 
     def _lose(self, outlived: Active, now: float) -> None:
