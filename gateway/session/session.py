@@ -74,7 +74,7 @@ class Session:
         self._ticks = Errand(self._from_clock, errands, is_open)
         self._leaves = Errand(self._from_gateway, errands)
         self._offers = Errand(self._from_tool_catalog, errands)
-        state.alarm.on_ring = self._on_alarm
+        state.alarm.on_ring = self._ticks.ask
 
     async def send_resume_token(self) -> None:
         """Tell a client that can resume with which token, and for how long after its connection has ended."""
@@ -255,17 +255,8 @@ class Session:
                 await self._effects.execute(link, link.conversation.progressed(row.id, row.progress))
         return told != self._progress_told
 
-    def _on_alarm(self) -> None:
-        """Have the conversation woken, unless the moment has moved to later, as what passes undecoded moves it."""
-        now = time.monotonic()
-        wake_at = self._link().conversation.wake_at(now)
-        if wake_at > now:
-            self.state.alarm.ring_at(wake_at)
-        else:
-            self._ticks.ask()
-
     async def _from_clock(self) -> None:
-        """Wake the conversation at the moment for which it asks."""
+        """Wake the conversation, unless its moment has moved to later, as what passes undecoded moves it."""
         link, now = self._link(), time.monotonic()
         await self._effects.execute(link, link.conversation.tick(now) if link.conversation.wake_at(now) <= now else ())
 

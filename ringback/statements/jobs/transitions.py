@@ -120,13 +120,14 @@ def give_up_claims(job_ids: list[UUID], tokens: list[UUID]) -> ReturningUpdate[A
     claim was not executed, or not yet, or another worker has it.
     """
     over = jobs.c.cancel_requested
+    # No join: Postgres might begin with the sessions, and read all jobs of each.
+    then = select(deliverable()).where(sessions.c.id == jobs.c.session_id).scalar_subquery()
     return (
         update(jobs)
         .where(
             jobs.c.id == any_(type_coerce(job_ids, ARRAY(Uuid))),
             is_now(jobs.c.state, JobState.RUNNING),
             jobs.c.token == any_(type_coerce(tokens, ARRAY(Uuid))),
-            jobs.c.session_id == sessions.c.id,
         )
         .values(
             state=case((over, JobState.CANCELLED), else_=JobState.PENDING),
@@ -137,7 +138,7 @@ def give_up_claims(job_ids: list[UUID], tokens: list[UUID]) -> ReturningUpdate[A
             publish_after=now(),
             publish_count=0,
             finished_at=case((over, now())),
-            delivery=case((over, deliverable()), else_=Delivery.NONE),
+            delivery=case((over, then), else_=Delivery.NONE),
         )
         .returning(jobs.c.id)
     )

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from msgspec import structs
 from sqlalchemy import select, text
 
 from gateway.conversation.actions import RecordCall
@@ -263,7 +263,7 @@ def test_what_is_said_is_written_down_without_it(line: Line, row_privacy: RowPri
             gateway_context(Store(pool), gateway_id=GATEWAY, row_privacy=row_privacy), session_state(line.session)
         )
         said = Message(1, "item_1", "user", [{"type": "input_audio", "text": f"it is {CARD}"}])
-        transcript.keep([said, replace(said, position=2, item_id="item_2")])
+        transcript.keep([said, structs.replace(said, position=2, item_id="item_2")])
         assert await transcript.flush()
         await pool.close()
 
