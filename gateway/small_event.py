@@ -69,10 +69,11 @@ class Errands:
             errand.begin()
 
     def stop(self) -> None:
-        """Begin none any more, and cancel those that run: the session ends."""
+        """Begin none any more: the session ends. Its group cancels those that run.
+
+        Twice would be too often: psycopg closes a connection whose task is cancelled as it cancels a query.
+        """
         self.context = None
-        for errand in self._all:
-            errand.cancel()
 
 
 class Errand:
@@ -110,10 +111,6 @@ class Errand:
             self._task = errands.tasks.create_task(running, context=errands.context)
         except RuntimeError:  # another task has failed: the group takes no more
             running.close()
-
-    def cancel(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
 
     async def _be_done(self) -> None:
         while self.is_asked_for:

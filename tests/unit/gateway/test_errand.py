@@ -90,18 +90,41 @@ async def test_it_runs_as_the_one_who_has_begun_the_session() -> None:
     assert work.whose == "the session's"
 
 
-async def test_none_begins_and_none_goes_on_once_the_session_ends() -> None:
-    work, later = Work(), Work()
-    work.may_end.clear()
-    async with asyncio.TaskGroup() as tasks:
-        errands = Errands(tasks)
-        errand, another = Errand(work.do, errands), Errand(later.do, errands)
-        errands.begin()
-        errand.ask()
-        await turns()
-        errands.stop()
-        another.ask()
-    assert (work.begun, later.begun) == (1, 0)
+async def test_none_begins_and_one_that_runs_is_cancelled_once_as_the_session_ends() -> None:
+    """As a client hangs up: another task fails, which cancels the session's own, which stops the errands."""
+    cancelled: list[bool] = []
+    later, hangs_up = Work(), asyncio.Event()
+
+    async def write() -> None:
+        for _ in range(2):
+            try:
+                await asyncio.Event().wait() if not cancelled else await turns()
+            except asyncio.CancelledError:
+                cancelled.append(True)
+        raise asyncio.CancelledError
+
+    async def client() -> None:
+        await hangs_up.wait()
+        raise ConnectionError("it has hung up")
+
+    async def session() -> None:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(client())
+            errands = Errands(tasks)
+            errand, another = Errand(write, errands), Errand(later.do, errands)
+            errands.begin()
+            errand.ask()
+            await turns()
+            hangs_up.set()
+            try:
+                await asyncio.Event().wait()
+            finally:
+                errands.stop()
+                another.ask()
+
+    with pytest.raises(ExceptionGroup):
+        await session()
+    assert (cancelled, later.begun) == ([True], 0)
 
 
 async def test_what_it_raises_ends_the_session_and_who_asks_then_is_not_harmed() -> None:
