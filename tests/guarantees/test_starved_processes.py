@@ -28,6 +28,7 @@ COMPUTED_SECONDS = LEASE_SECONDS
 """Long enough for a lease to end that is not renewed."""
 SUPERSEDED = 4409
 LASTING = "UPDATE processes SET lease_until = now() + interval '1 hour' WHERE pid = %d RETURNING id"
+ITS_OWN = "SELECT id FROM processes WHERE lease_until < now() + interval '1 minute' AND pid = %d"
 
 
 @pytest.fixture
@@ -113,6 +114,8 @@ async def test_a_gateway_that_was_paused_lets_go_of_what_others_hold_and_of_noth
         await after.hear_words("Good day.")
         await kept.ask("hello")
         await kept.hear_words("Good day.")
+    renewed = partial(rows, pair.line.database, ITS_OWN % pair.line.pids[FIRST])
+    await asyncio.to_thread(eventually, renewed, "the gateway to renew its lease itself")
 
 
 @pytest.mark.anyio
