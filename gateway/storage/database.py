@@ -30,6 +30,8 @@ CONNECT_SECONDS = 2
 """A database that does not answer by then is away, and the conversation goes on without it."""
 STATEMENT_SECONDS = 5.0
 """Each statement here takes about a millisecond; one that takes seconds waits for a fault."""
+IDLE_SECONDS = 5.0
+"""How long a gateway that stands still in the midst of a transaction may hold rows: other gateways wait for them."""
 LEASE_STATEMENT_SECONDS = 1.0
 """A renewal that takes longer has missed its turn."""
 POOL_WAIT_SECONDS = 5.0
@@ -75,7 +77,7 @@ def open_pool(database_url: str, size: int) -> ConnectionPool:
         database_url,
         "ringback-gateway",
         size,
-        Bounds(STATEMENT_SECONDS),
+        Bounds(STATEMENT_SECONDS, IDLE_SECONDS),
         connect_seconds=CONNECT_SECONDS,
         wait_seconds=POOL_WAIT_SECONDS,
     )

@@ -12,14 +12,16 @@ from functools import partial
 import psycopg
 import pytest
 
+from gateway.storage import database as gateway_database
 from gateway.storage.connection_pool import ConnectionPool as GatewayPool
-from gateway.storage.database import Store
+from gateway.storage.database import Store, open_pool
 from ringback.config.settings import postgres_url
 from ringback.leases.renewal import LeaseConnection
 from ringback.postgres.answers import NoAnswer
 from ringback.postgres.connections import Bounds, connect, is_cut
 from ringback.postgres.statement import Bound
 from tests.proxy import Proxy, before_postgres
+from tests.servers import in_dialect
 from workers.storage.connection_pool import ConnectionPool
 from workers.storage.database import first
 
@@ -145,3 +147,21 @@ def test_a_lease_is_renewed_beside_thousands_of_connections(database: str) -> No
         for _ in range(1_100):
             many.callback(os.close, os.dup(0))
         assert lease.ask(ONE) == ["1"]
+
+
+def test_a_gateway_that_stands_still_in_a_transaction_holds_no_row_for_long(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gateway_database, "IDLE_SECONDS", 0.2)
+
+    async def stand_still() -> None:
+        pool = open_pool(postgres_url(database), 1)
+        async with pool.transaction() as connection:
+            await connection.execute("CREATE TABLE held ()")
+            with psycopg.connect(in_dialect(database, "postgresql"), autocommit=True) as other:
+                other.execute("CREATE TABLE held ()")  # waits for the transaction to be over
+            await connection.execute("SELECT 1")
+
+    with pytest.raises(psycopg.Error) as caught:
+        asyncio.run(stand_still())
+    assert is_cut(caught.value)
