@@ -169,7 +169,8 @@ class GatheredRuns(Gathering):
 
     async def may_begin(self) -> None:
         """Wait for the batch under way."""
-        if self._under_way is not None and not self._under_way.over.is_set():
+        if not self.is_idle:
+            assert self._under_way is not None  # noqa: S101
             with suppress(TimeoutError):
                 async with asyncio.timeout(PATIENCE_SECONDS):
                     await self._under_way.over.wait()

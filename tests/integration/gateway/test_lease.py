@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime
 from functools import partial
@@ -33,13 +33,6 @@ HERE = "gateway-here"
 TIMES = LeaseTimes(seconds=60, renew=0.2, margin=1)
 """Renewed often, so that nothing here takes long; and long, so that no lease runs out by itself on a busy machine."""
 POOL = 2
-
-
-@pytest.fixture
-def line(database: str, redis_db: str) -> Iterator[Line]:
-    line = Line(database, redis_db)
-    yield line
-    line.close()
 
 
 @asynccontextmanager

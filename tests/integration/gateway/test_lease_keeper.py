@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from time import monotonic
 from typing import Any
 from uuid import UUID
 
-import pytest
 from sqlalchemy import text
 
 from gateway.background.lease import Lease
@@ -22,13 +21,6 @@ from tests.integration.toolbox.line import PATIENCE, Line
 from tests.proxy import before_redis
 
 LOOK = 0.02
-
-
-@pytest.fixture
-def line(database: str, redis_db: str) -> Iterator[Line]:
-    line = Line(database, redis_db)
-    yield line
-    line.close()
 
 
 @asynccontextmanager

@@ -36,13 +36,6 @@ def job_ids_in(line: Line, queue: str) -> set[str]:
     return {json.loads(b64decode(body))[0][0] for body in bodies}
 
 
-@pytest.fixture
-def line(database: str, redis_db: str) -> Iterator[Line]:
-    line = Line(database, redis_db)
-    yield line
-    line.close()
-
-
 @pytest.fixture(scope="module")
 def plugs() -> Iterator[Servers]:
     """Yield servers that only this module stops."""

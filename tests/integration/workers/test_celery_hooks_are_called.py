@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -18,13 +17,6 @@ CUTS, CUT_SECONDS = 10, 5.0
 LAST = {"workers.app:Duties.close", "workers.thread_pool:TaskPool.on_stop"}
 OF_OTHERS = {"threads": "workers.prefork:", "prefork": "workers.thread_pool:"}
 HOOKED = "tests.integration.toolbox.hooked_worker"
-
-
-@pytest.fixture
-def line(database: str, redis_db: str) -> Iterator[Line]:
-    line = Line(database, redis_db)
-    yield line
-    line.close()
 
 
 @pytest.mark.long  # a worker, its broker cut off, and its end

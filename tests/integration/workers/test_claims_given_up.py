@@ -25,13 +25,6 @@ CONNECT_SECONDS = 20
 
 
 @pytest.fixture
-def line(database: str, redis_db: str) -> Iterator[Line]:
-    line = Line(database, redis_db)
-    yield line
-    line.close()
-
-
-@pytest.fixture
 def worker(line: Line) -> Iterator[tuple[Proxy, WorkerRuntime]]:
     """A worker, and what stands between its claims and Postgres; all else that it asks takes another way."""
     with before_postgres(postgres_url(line.database)) as (proxy, url), errands_runtime(line) as runtime:

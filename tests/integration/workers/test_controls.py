@@ -22,13 +22,6 @@ ADA = Operator("default", "ada", "key:1")
 
 
 @pytest.fixture
-def line(database: str, redis_db: str) -> Iterator[Line]:
-    line = Line(database, redis_db)
-    yield line
-    line.close()
-
-
-@pytest.fixture
 def two(line: Line) -> Iterator[Two]:
     two = Two(line)
     yield two

@@ -31,13 +31,6 @@ from workers.tool_registry import load_tools
 
 
 @pytest.fixture
-def line(database: str, redis_db: str) -> Iterator[Line]:
-    line = Line(database, redis_db)
-    yield line
-    line.close()
-
-
-@pytest.fixture
 def runtime(line: Line) -> Iterator[WorkerRuntime]:
     with errands_runtime(line) as runtime:
         line.run(text("UPDATE processes SET steady_since = clock_timestamp() - interval '1 minute'"))

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Any
-
-import pytest
 
 from tests.integration.toolbox.generations.new import NEW
 from tests.integration.toolbox.generations.old import OLD
@@ -23,13 +20,6 @@ WANTED: list[tuple[str, dict[str, Any], str | None]] = [
     ("paid", {"amount": 1, "currency": "EUR"}, NEW),
     ("limited", {"order_id": "A-1", "reason": "lost"}, NEW),
 ]
-
-
-@pytest.fixture
-def line(database: str, redis_db: str) -> Iterator[Line]:
-    line = Line(database, redis_db)
-    yield line
-    line.close()
 
 
 def test_forty_of_forty_calls_are_right_while_a_release_rolls_out(line: Line) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from time import monotonic
@@ -28,13 +27,6 @@ ROUNDS = 4
 """Of both processes, to renew and to look: one of each may be at the beginning of the time, and another at its end."""
 TOKEN = "rb_" + "0" * 32
 READY = re.compile(r"is ready: agents|ready\.$")
-
-
-@pytest.fixture
-def line(database: str, redis_db: str) -> Iterator[Line]:
-    line = Line(database, redis_db)
-    yield line
-    line.close()
 
 
 def renewed(line: Line) -> object:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
 from itertools import accumulate
 from pathlib import Path
 
@@ -23,13 +22,6 @@ ONE_AFTER_THE_OTHER = 60
 LIMITED = "tests.integration.toolbox.limited"
 
 pytestmark = pytest.mark.long
-
-
-@pytest.fixture
-def line(database: str, redis_db: str) -> Iterator[Line]:
-    line = Line(database, redis_db)
-    yield line
-    line.close()
 
 
 def notes(path: Path) -> list[str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
 
 import psutil
 import pytest
@@ -17,13 +16,6 @@ from tests.scraped import TOKEN, Scraped, scrape
 OURS = ("cli", "worker", "--queues", "errands")
 CALLS = 6
 LABELS = {"tool": "echo", "queue": "errands"}
-
-
-@pytest.fixture
-def line(database: str, redis_db: str) -> Iterator[Line]:
-    line = Line(database, redis_db)
-    yield line
-    line.close()
 
 
 def on(port: int) -> dict[str, str]:

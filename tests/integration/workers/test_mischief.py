@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
 
 import pytest
 
@@ -12,13 +11,6 @@ from tests.integration.toolbox.line import CELERY, PATIENCE, Line
 from workers.leases.lease import FENCED_EXIT
 
 TOOLS = "tests.integration.toolbox.errands,tests.integration.toolbox.mischief"
-
-
-@pytest.fixture
-def line(database: str, redis_db: str) -> Iterator[Line]:
-    line = Line(database, redis_db)
-    yield line
-    line.close()
 
 
 def test_a_worker_survives_tools_that_stop_its_loop_or_take_its_signals(line: Line) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -17,13 +16,6 @@ from tests.integration.toolbox.line import Line, eventually
 OURS = ("cli", "worker", "--queues", "errands", "--pool", "prefork", "--concurrency", "2")
 MISCHIEF = "tests.integration.toolbox.errands,tests.integration.toolbox.mischief"
 HUNG = ["burn", "oversleep", "oversleep_2", "burn"]
-
-
-@pytest.fixture
-def line(database: str, redis_db: str) -> Iterator[Line]:
-    line = Line(database, redis_db)
-    yield line
-    line.close()
 
 
 def children_that_ended(line: Line) -> int:

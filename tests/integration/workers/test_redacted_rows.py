@@ -41,13 +41,6 @@ SECRETS = (CARD, IBAN, "4111 1111", "1111 1111", "account of")
 
 
 @pytest.fixture
-def line(database: str, redis_db: str) -> Iterator[Line]:
-    line = Line(database, redis_db)
-    yield line
-    line.close()
-
-
-@pytest.fixture
 def station_with(line: Line) -> Iterator[Callable[..., WorkerRuntime]]:
     stations = []
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 
 import pytest
 
@@ -22,13 +21,6 @@ STARTS = {
     "ringback, threads": ("tests.integration.toolbox.start",),
     "ringback, prefork": ("tests.integration.toolbox.start", "prefork"),
 }
-
-
-@pytest.fixture
-def line(database: str, redis_db: str) -> Iterator[Line]:
-    line = Line(database, redis_db)
-    yield line
-    line.close()
 
 
 @pytest.mark.parametrize("argv", STARTS.values(), ids=STARTS)

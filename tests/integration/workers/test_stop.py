@@ -7,7 +7,6 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,13 +20,6 @@ HANGS = "tests.integration.toolbox.errands,tests.integration.toolbox.hanging"
 
 pytestmark = pytest.mark.long
 pools = pytest.mark.parametrize("argv", POOLS.values(), ids=POOLS)
-
-
-@pytest.fixture
-def line(database: str, redis_db: str) -> Iterator[Line]:
-    line = Line(database, redis_db)
-    yield line
-    line.close()
 
 
 def notes(path: Path) -> list[str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -16,13 +15,6 @@ from ringback.redis.broker import TASK
 from tests.integration.toolbox.line import CELERY, PATIENCE, Line, end, eventually
 
 PREFORK = (*CELERY, "-P", "prefork", "-c", "2")
-
-
-@pytest.fixture
-def line(database: str, redis_db: str) -> Iterator[Line]:
-    line = Line(database, redis_db)
-    yield line
-    line.close()
 
 
 def attempts(path: Path) -> list[list[str]]:

@@ -17,13 +17,6 @@ from workers.execution.runtime import WorkerRuntime
 
 
 @pytest.fixture
-def line(database: str, redis_db: str) -> Iterator[Line]:
-    line = Line(database, redis_db)
-    yield line
-    line.close()
-
-
-@pytest.fixture
 def runtime(line: Line) -> Iterator[WorkerRuntime]:
     with errands_runtime(line) as runtime:
         yield runtime
