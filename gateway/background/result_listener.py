@@ -83,6 +83,7 @@ class ResultListener:
                 last = rings[-1][0]
                 named = (heard(fields) for _, fields in rings)
                 self._live_sessions.wake(session_id for session_id in named if session_id)
+            await asyncio.sleep(0)  # they read their results before this listens again
 
     async def poll(self) -> None:
         """Wake each session that has a result ready. End each that another gateway holds, or that must end.

@@ -46,10 +46,18 @@ class LetClientIn(Struct, frozen=True):
 
 
 class RecordCall(Struct, frozen=True):
-    """Commit the job's row, then publish it; with an `outcome` the call was refused and is over already."""
+    """Commit the job's row, and publish it; with an `outcome` the call was refused and is over already."""
 
     job: NewJob
     outcome: Outcome | None = None
+
+    @property
+    def queue(self) -> str | None:
+        """Return the queue of which a worker may take the call once its row is committed; None: no worker may yet."""
+        job = self.job
+        if self.outcome is not None or job.tool is None or job.joined_to is not None or job.needs_approval:
+            return None
+        return job.tool.queue
 
 
 class Cancel(Struct, frozen=True):

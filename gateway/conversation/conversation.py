@@ -292,10 +292,12 @@ class Conversation:
         return not self.calls.awaited()
 
     def recorded(self, record: RecordCall, now: float) -> list[Action]:
-        """Note that the call's row is committed."""
+        """Note that the call's row is committed. Its result may have come before: a worker sees the row no later."""
         state = record.outcome.state if record.outcome else "pending"
         call = self.calls.recorded(record.job.call_id)
-        return [*self._results.tell(call, state), *self._approvals.wanted(call.call_id, now)] if call else []
+        if call is None or not call.is_running:
+            return []
+        return [*self._results.tell(call, state), *self._approvals.wanted(call.call_id, now)]
 
     def not_recorded(self, record: RecordCall, now: float, *, may_be_running: bool = False) -> list[Action]:
         """Answer the model although it is not known in time whether the row is committed."""

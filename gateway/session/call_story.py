@@ -77,7 +77,8 @@ class CallStory:
     asks: ResponseLife | None = None
     joined_to: UUID | None = None
     recorded: float | None = None
-    published: float | None = None
+    published: tuple[float, float] | None = None
+    """When its message was on its way, and when the broker had it."""
     given: float | None = None
     """When its result was sent into the conversation."""
     echoed: float | None = None
@@ -164,7 +165,8 @@ def _asking(story: CallStory, offset: float) -> Iterator[Span]:
                 names.DESTINATION: story.queue,
             }
             name = f"{names.SEND} {story.queue}"
-            yield Span(name, story.recorded + offset, story.published + offset, said, is_message=True)
+            began, ended = story.published
+            yield Span(name, began + offset, ended + offset, said, is_message=True)
 
 
 def _working(story: CallStory, steps: Sequence[Step]) -> Iterator[Span]:

@@ -103,10 +103,10 @@ class CallTracer:
             story.recorded = now
             self._spans.enter(job_id)
 
-    def published(self, job_id: UUID, now: float) -> None:
-        """Note that the broker has the call's message."""
+    def published(self, job_id: UUID, began: float, now: float) -> None:
+        """Note that the broker has the call's message, which was on its way since `began`."""
         if (story := self._stories.get(job_id)) is not None:
-            story.published = now
+            story.published = began, now
 
     async def close(self, last: Iterable[Action], now: float, *, is_over: bool) -> None:
         """Tell the stories that are left.

@@ -10,6 +10,7 @@ import logging
 import os
 import time
 from collections.abc import Sequence
+from uuid import UUID
 
 import psycopg
 
@@ -57,6 +58,7 @@ from ringback.agents.hosted_tools import with_secrets
 from ringback.config import logs
 from ringback.jobs.states import JobState
 from ringback.statements.jobs import approvals, transitions
+from ringback.statements.jobs.admission import EARLY_SECONDS
 from ringback.statements.sessions import lifecycle
 from ringback.telemetry import metrics
 
@@ -205,9 +207,10 @@ class EffectExecutor:
             await self.execute(link, link.conversation.budget_spent(exceeded, time.monotonic()))
 
     async def _start_job(self, link: UpstreamLink, record: RecordCall) -> None:
-        """Write the row first, publish second. If no row can be had, have the model answered."""
+        """Write the row, and publish the job. If no row can be had, have the model answered."""
         job = record.job
         logs.bind(job=job.id)
+        published_at = self._publish_early(record)
         match await self.recorder.record(record, link.epoch):
             case Recorded.ABSENT:
                 return await self._answer_without_row(link, record, may_be_running=False)
@@ -226,11 +229,25 @@ class EffectExecutor:
         await self.execute(link, link.conversation.recorded(record, time.monotonic()))
         if record.outcome is not None or job.joined_to is not None:  # the call that is joined may be over by now
             self._session.handle.wake()
-        elif job.tool is not None and not job.needs_approval:
-            await self._gateway.publisher.publish(job.id, job.tool.queue)
-            if self.tracer is not None:
-                self.tracer.published(job.id, time.monotonic())
+        elif record.queue is not None and (published_at is None or time.monotonic() - published_at > EARLY_SECONDS):
+            await self._publish(job.id, record.queue)
         return None
+
+    def _publish_early(self, record: RecordCall) -> float | None:
+        """Publish the job while Postgres writes its row, if the row is sent at once; return since when.
+
+        The task begins when this one waits for Postgres. A worker that looks before the row is there looks again.
+        """
+        if record.queue is None or not self._gateway.admissions.is_idle:
+            return None
+        self._session.tasks.create_task(self._publish(record.job.id, record.queue))
+        return time.monotonic()
+
+    async def _publish(self, job_id: UUID, queue: str) -> None:
+        began = time.monotonic()
+        await self._gateway.publisher.publish(job_id, queue)
+        if self.tracer is not None:
+            self.tracer.published(job_id, began, time.monotonic())
 
     async def _answer_without_row(self, link: UpstreamLink, record: RecordCall, *, may_be_running: bool) -> None:
         """Have the model told what is known; then settle the row, which says what has come of the call."""

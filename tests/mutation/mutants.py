@@ -25,7 +25,8 @@ MIGRATION, DEEDS = "migrations/versions/0001_the_line.py", "gateway/session/effe
 T_JOBS, T_SWEEPS = "tests/integration/statements/test_transitions.py", "tests/integration/statements/test_sweeps.py"
 T_EPOCHS, T_ONCE = "tests/integration/statements/test_epochs.py", "tests/integration/statements/test_at_once.py"
 T_LOST, T_BACK = "tests/integration/statements/test_lost.py", "tests/integration/statements/test_deliveries.py"
-T_ORDER = "tests/integration/redis/test_publish_order.py"
+T_RUNS = "tests/integration/workers/test_execution.py"
+T_PUBLISHED = "tests/unit/gateway/session/test_calls_published.py"
 T_RECORDER = "tests/integration/gateway/test_delivery_recorder.py"
 GATES, GATING = "ringback/statements/jobs/gates.py", "workers/execution/tool_limits.py"
 T_GATES, T_LIMITS = "tests/integration/statements/test_gates.py", "tests/integration/workers/test_gates.py"
@@ -159,12 +160,36 @@ MUTANTS = [
         "def _ready(",
     ),
     gone(
-        "the row first, the message second",
-        T_ORDER,
+        "a message that comes before its row waits for it",
+        T_RUNS,
+        "workers/execution/claim.py",
+        "for pause in EARLY_PAUSES:",
+        "for pause in EARLY_PAUSES[:0]:",
+    ),
+    gone(
+        "a row that comes as its worker looks is claimed",
+        T_RUNS,
+        "workers/execution/claim.py",
+        "return Early()  #",
+        "return None  #",
+    ),
+    gone(
+        "a call whose row came late is published again",
+        T_PUBLISHED,
         DEEDS,
-        "        match await self.recorder.record(record, link.epoch):\n",
-        "        await self._gateway.publisher.publish(record.job.id, 'default')\n"
-        "        match await self.recorder.record(record, link.epoch):\n",
+        " or time.monotonic() - published_at > EARLY_SECONDS",
+    ),
+    gone(
+        "a row that waits for another comes before its message",
+        T_PUBLISHED,
+        DEEDS,
+        " or not self._gateway.admissions.is_idle",
+    ),
+    gone(
+        "a call that waits for a yes is not published",
+        T_PUBLISHED,
+        "gateway/conversation/actions.py",
+        " or job.needs_approval",
     ),
     gone("the effect barrier begins once", T_JOBS, JOBS, "jobs.c.effect_started.is_(False), ", "", "def begin_effect("),
     gone(

@@ -23,12 +23,17 @@ from ringback.tools.behavior import ToolBehavior
 from workers.execution.retry_policy import unreadable
 from workers.execution.runtime import WorkerRuntime
 from workers.execution.tool_limits import NOT_LIMITED, Claimed, Limited, Postponed
+from workers.execution.waiting import Steps, Waiting
 from workers.storage.database import count, first
 
 REGISTER_SECONDS = 1.0
 """How long a message waits for this process to be registered; then it is dropped, and published again soon."""
 WRITE_SECONDS = 30.0
 """How long an outcome is written again while Postgres refuses it; the lease ends the process long before."""
+EARLY_PAUSES = (0.0, 0.001, 0.002, 0.004, 0.008, 0.016, *[0.032] * 15)
+"""Pauses between looks for a row that is not there yet, in seconds: together twice `EARLY_SECONDS`. A message for which
+there is no row after that was forged, or its row could not be written in time; then the gateway publishes again.
+"""
 WRITE_PAUSE_SECONDS = 0.1
 """Pause between two such attempts: a Postgres that restarts is back within seconds."""
 
@@ -73,15 +78,20 @@ class Job:
     """Outcome of a job that is not to be run: by the tool's limits, or because no worker has its tool or key."""
 
 
-def claim(runtime: WorkerRuntime, job_id: UUID) -> Job | None:
-    """Claim the job; None if it cannot be claimed now."""
+@dataclass(frozen=True, slots=True)
+class Early:
+    """What comes of a claim whose job has no row yet."""
+
+
+def claim(runtime: WorkerRuntime, job_id: UUID) -> Steps[Job | None]:
+    """Claim the job, in steps; None if it cannot be claimed now."""
     if not runtime.lease.wait(REGISTER_SECONDS):
         logger.warning("message dropped (job %s): this worker is not registered; a sweeper publishes it again", job_id)
         runtime.suspect_messages()
         return None
     token = uuid4()
     try:
-        passed = _take(runtime, job_id, token)
+        passed = yield from _take_in_time(runtime, job_id, token)
     except psycopg.Error as problem:
         logger.warning("claim failed (job %s: %s); a sweeper publishes it again", job_id, problem)
         if is_cut(problem) and not isinstance(problem, NoFreeConnection):  # else it was refused, or not sent
@@ -92,7 +102,7 @@ def claim(runtime: WorkerRuntime, job_id: UUID) -> Job | None:
         until = "until it goes on" if passed.seconds is None else f"for {passed.seconds:.2f} s"
         logger.info("call postponed (job %s) %s, %s", job_id, until, passed.why)
         return None
-    if passed is None:
+    if passed is None or isinstance(passed, Early):
         logger.info("message ignored (job %s): it is repeated, stale or early", job_id)
         return None
     logs.bind(session=passed.row.session_id)
@@ -130,15 +140,30 @@ def retry_until_written(runtime: WorkerRuntime, write: Callable[[], T]) -> T:
             sleep(WRITE_PAUSE_SECONDS)
 
 
-def _take(runtime: WorkerRuntime, job_id: UUID, token: UUID) -> Claimed | Postponed | None:
-    """Claim with one statement. If that changes no row, see whether the call waits at a gate or for a tool."""
+def _take_in_time(runtime: WorkerRuntime, job_id: UUID, token: UUID) -> Steps[Claimed | Postponed | Early | None]:
+    """Claim the job. If its message came before its row, look again until the row must be there."""
+    for pause in EARLY_PAUSES:
+        passed = _take(runtime, job_id, token)
+        if not isinstance(passed, Early) or runtime.is_leaving.is_set():
+            return passed
+        if pause:
+            yield Waiting(pause)
+    return _take(runtime, job_id, token)
+
+
+def _take(runtime: WorkerRuntime, job_id: UUID, token: UUID) -> Claimed | Postponed | Early | None:
+    """Claim with one statement. If that changes no row, see whether the call waits at a gate, for a tool or its row."""
     pool, worker_id, gate = runtime.store.claims, runtime.lease.worker_id, runtime.limits
     row = first(pool, transitions.claim(job_id, worker_id, token, gate.ungated))
     if row is not None:
         return Claimed(row)
     asked = first(pool, gates.wanted_tool(job_id))
-    if asked is None or (asked.tool in gate.ungated and not asked.is_controlled):
+    if asked is None:
+        return Early()
+    if not asked.is_due:
         return None
+    if asked.tool in gate.ungated and not asked.is_controlled:
+        return Early()  # its row came between the two statements
     has_tool = asked.tool in runtime.tools
     return (gate if has_tool else runtime.passing).claim(job_id, asked, worker_id, token)
 

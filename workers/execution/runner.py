@@ -68,7 +68,7 @@ def run_job(runtime: WorkerRuntime, job_id: UUID, headers: Mapping[str, object] 
     Args:
         headers: of its message, for its trace.
     """
-    job = None if runtime.is_leaving.is_set() else claim(runtime, job_id)
+    job = None if runtime.is_leaving.is_set() else (yield from claim(runtime, job_id))
     if job is None:
         return
     if runtime.is_leaving.is_set():  # meanwhile: the hand-back may not have seen this claim

@@ -37,6 +37,8 @@ from ringback.tools.spec import ToolSpec
 
 PUBLISH_GRACE_SECONDS = 2.0
 """Time that the gateway has to publish the job itself before a sweeper publishes it too."""
+EARLY_SECONDS = 0.25
+"""How much earlier than its row a job's message may come: a worker looks for the row for longer than that."""
 QUEUE_WAIT_SECONDS = 30.0
 """Time that a call may wait for a free worker, on top of the time its attempts may take."""
 

@@ -44,15 +44,14 @@ from ringback.tools.gate import Gate, Load
 
 @statement
 def wanted_tool(job_id: UUID) -> Select[Any]:
-    """Return which tool a call that may begin now wants: `tool`, `queue`, `timeout`, `max_attempts`, `seconds_left`.
+    """Return which tool a call wants: `tool`, `queue`, `timeout`, `max_attempts`, `seconds_left`.
 
-    `is_controlled` is true if an operator has paused or limited its queue or its tool.
+    `is_due` is true if it may begin now, `is_controlled` if an operator has paused or limited its queue or its tool.
     """
     left = cast(seconds_until(jobs.c.deadline_at), Float).label("seconds_left")
-    controlled = is_controlled().label("is_controlled")
-    return select(jobs.c.tool, jobs.c.queue, jobs.c.timeout, jobs.c.max_attempts, left, controlled).where(
-        jobs.c.id == job_id, is_due()
-    )
+    asked = jobs.c.tool, jobs.c.queue, jobs.c.timeout, jobs.c.max_attempts
+    controlled, due = is_controlled().label("is_controlled"), is_due().label("is_due")
+    return select(*asked, left, controlled, due).where(jobs.c.id == job_id)
 
 
 @statement

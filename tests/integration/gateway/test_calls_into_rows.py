@@ -18,7 +18,7 @@ from gateway.storage.database import Store, open_pool
 from gateway.storage.job_publisher import JobPublisher
 from ringback.jobs.outcomes import failed, succeeded
 from ringback.jobs.states import CancelReason
-from ringback.statements.jobs import admission
+from ringback.statements.jobs import admission, gates
 from ringback.statements.jobs.admission import NewJob
 from tests.integration.statements.statement_rows import WEATHER, Rows, new_job, world
 from tests.session_parts import NONE, gateway_context, session_state
@@ -66,7 +66,8 @@ async def _record(database: str, redis_db: str, rows: Rows, job: NewJob, epoch: 
 
     link = SimpleNamespace(conversation=SimpleNamespace(recorded=recorded), epoch=epoch)
     try:
-        await effects._start_job(cast(Any, link), RecordCall(job))
+        async with session.tasks:
+            await effects.execute(cast(Any, link), [RecordCall(job)])
     finally:
         await publisher.redis.close()
         await pool.close()
@@ -86,8 +87,10 @@ def test_a_row_whose_commit_nobody_heard_of_is_a_row(
 
 
 def test_a_call_of_a_conversation_that_is_over_is_none(rows: Rows, database: str, redis_db: str) -> None:
-    heard = asyncio.run(_record(database, redis_db, rows, new_job(rows.session), PRESENT + 1))
-    assert (heard.recorded, heard.published) == ([], [])
+    job = new_job(rows.session)
+    heard = asyncio.run(_record(database, redis_db, rows, job, PRESENT + 1))
+    assert heard.recorded == []
+    assert rows.run(gates.wanted_tool(job.id)) == [], "a worker finds no row, whatever message it had"
 
 
 @pytest.mark.parametrize("is_over", [False, True])

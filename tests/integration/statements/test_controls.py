@@ -105,7 +105,8 @@ def test_a_limit_stays_through_a_pause(rows: Rows) -> None:
 def test_a_held_call_has_no_message_until_its_deadline_ends_it(rows: Rows) -> None:
     job = held(rows)
     assert not claim(rows, job)
-    assert rows.run(gates.wanted_tool(job)) == []
+    (asked,) = rows.run(gates.wanted_tool(job))
+    assert not asked.is_due
     assert rows.run(sweeps.publish_due()) == []
     assert rows.run(sweeps.publish_again()) == []
     assert rows.run(sweeps.publish_taken(QUEUE)) == []

@@ -9,6 +9,7 @@ from uuid import UUID
 from ringback.config.settings import load
 from tests.integration.toolbox.line import PATIENCE, Line
 from workers.execution import runner
+from workers.execution.claim import Job, claim
 from workers.execution.runtime import WorkerRuntime
 from workers.execution.waiting import run_to_end
 from workers.settings import WorkerSettings
@@ -29,3 +30,8 @@ def errands_runtime(line: Line) -> Iterator[WorkerRuntime]:
 def run_job(runtime: WorkerRuntime, job_id: UUID, headers: Mapping[str, object] = runner.UNTRACED) -> None:
     """Run the job in this thread, as a child of a prefork pool does."""
     run_to_end(runner.run_job(runtime, job_id, headers))
+
+
+def claimed(runtime: WorkerRuntime, job_id: UUID) -> Job | None:
+    """Claim the job in this thread."""
+    return run_to_end(claim(runtime, job_id))

@@ -13,9 +13,8 @@ from ringback.postgres.connections import Bounds, connect
 from ringback.postgres.statement import Bound
 from ringback.statements.jobs import transitions
 from tests.integration.toolbox.line import Line, eventually
-from tests.integration.toolbox.runtimes import errands_runtime, run_job
+from tests.integration.toolbox.runtimes import claimed, errands_runtime, run_job
 from tests.proxy import Proxy, before_postgres
-from workers.execution.claim import claim
 from workers.execution.runtime import WorkerRuntime
 from workers.storage.connection_pool import ConnectionPool
 from workers.storage.database import first
@@ -40,7 +39,7 @@ def claimed_late(line: Line, worker: tuple[Proxy, WorkerRuntime], tool: str) -> 
     proxy, runtime = worker
     job_id = line.admit(tool, text="x")
     proxy.blackhole()
-    assert claim(runtime, job_id) is None
+    assert claimed(runtime, job_id) is None
     assert line.job(job_id).state == "pending"
     proxy.heal()
     line.running(job_id)
@@ -65,7 +64,7 @@ def test_a_job_that_another_worker_has_claimed_meanwhile_is_left_to_it(
     proxy, runtime = worker
     job_id = line.admit("echo", text="x")
     proxy.blackhole()
-    assert claim(runtime, job_id) is None
+    assert claimed(runtime, job_id) is None
     assert line.run(transitions.claim(job_id, "another")) == 1
     runtime.sweeper.give_up_claims()
     assert (line.job(job_id).state, line.job(job_id).worker_id) == ("running", "another")

@@ -14,9 +14,8 @@ from ringback.statements.operators.audit import Operator
 from ringback.tables import jobs
 from ringback.tools.gate import Ended
 from tests.integration.toolbox.line import Line, eventually
-from tests.integration.toolbox.runtimes import run_job
+from tests.integration.toolbox.runtimes import claimed, run_job
 from tests.integration.workers.test_gates import Two
-from workers.execution.claim import claim
 
 ADA = Operator("default", "ada", "key:1")
 
@@ -53,18 +52,18 @@ def test_however_many_claim_at_once_no_more_run_than_an_operator_allows(
     job_ids = [two.line.admit("nap", seconds=0) for _ in range(8)]
     turns = [(two.stations[number % 2], job_id) for number, job_id in enumerate(job_ids)]
     with ThreadPoolExecutor(len(turns)) as threads:
-        claimed = [job for job in threads.map(lambda turn: claim(*turn), turns) if job]
-    assert len(claimed) == two.line.count("running") == 2
+        found = [job for job in threads.map(lambda turn: claimed(*turn), turns) if job]
+    assert len(found) == two.line.count("running") == 2
     assert sum(two.line.job(job_id).put_off for job_id in job_ids) == 6
 
 
 def test_a_tool_has_the_smaller_of_its_own_limit_and_the_operators(two: Two) -> None:
     two.line.run(controls.limit(ADA, "tool", "take_a_place", 100))
     job_ids = [two.line.admit("take_a_place", path="", seconds=0) for _ in range(5)]
-    assert len([job for job_id in job_ids if (job := claim(two.stations[0], job_id))]) == 3
+    assert len([job for job_id in job_ids if (job := claimed(two.stations[0], job_id))]) == 3
     two.line.run(controls.limit(ADA, "tool", "alone", 5))
     alone = [two.line.admit("alone", path="/") for _ in range(2)]
-    assert len([job for job_id in alone if (job := claim(two.stations[0], job_id))]) == 1
+    assert len([job for job_id in alone if (job := claimed(two.stations[0], job_id))]) == 1
 
 
 @pytest.mark.parametrize(("kind", "name"), [("queue", "errands"), ("tool", "tell_a_story")])
@@ -72,7 +71,7 @@ def test_a_call_that_ends_wakes_the_next_that_waits_for_its_place(two: Two, kind
     two.line.run(controls.limit(ADA, kind, name, 1))
     one, other = two.stations
     first, second = (two.line.admit("tell_a_story", text="x", ending="well") for _ in range(2))
-    job = claim(one, first)
+    job = claimed(one, first)
     assert job is not None
     run_job(other, second)
     assert two.line.job(second).put_off

@@ -6,25 +6,29 @@ from collections.abc import Iterator
 from pathlib import Path
 from threading import Event, Thread
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from sqlalchemy import text, update
 
 from ringback.config.settings import load
 from ringback.jobs.outcomes import failed, succeeded
+from ringback.postgres.statement import Bound
 from ringback.statements import processes
+from ringback.statements.jobs import gates
 from ringback.statements.jobs import transitions as statements
+from ringback.statements.jobs.admission import EARLY_SECONDS
 from ringback.sweeper import Sweeping
 from ringback.tables import DEFAULT_TENANT, sessions
 from tests.integration.toolbox.line import PATIENCE, Line, eventually
-from tests.integration.toolbox.runtimes import errands_runtime, run_job
+from tests.integration.toolbox.runtimes import claimed, errands_runtime, run_job
 from workers.execution import claim as claims
 from workers.execution import runner
-from workers.execution.claim import claim
+from workers.execution.claim import EARLY_PAUSES, claim
 from workers.execution.retry_policy import Retry
 from workers.execution.runner import _call, may_begin, record_outcome
 from workers.execution.runtime import WorkerRuntime
+from workers.execution.waiting import Steps
 from workers.leases.sweeper import Publisher, StepRunner
 from workers.settings import WorkerSettings
 from workers.tool_registry import load_tools
@@ -143,7 +147,7 @@ def test_a_message_for_no_job_does_nothing(line: Line, runtime: WorkerRuntime) -
 
 def test_a_stale_token_changes_nothing_and_is_counted(line: Line, runtime: WorkerRuntime) -> None:
     job_id = line.admit("echo", text="x")
-    job = claim(runtime, job_id)
+    job = claimed(runtime, job_id)
     assert job is not None
     line.run(text("UPDATE jobs SET token = gen_random_uuid()"))  # another worker has the job now
 
@@ -154,7 +158,7 @@ def test_a_stale_token_changes_nothing_and_is_counted(line: Line, runtime: Worke
 
 
 def test_of_many_progress_notes_the_last_one_stands_in_the_end(line: Line, runtime: WorkerRuntime) -> None:
-    job = claim(runtime, line.admit("echo", text="x"))
+    job = claimed(runtime, line.admit("echo", text="x"))
     assert job is not None
     for number in range(1_000):
         runtime.progress.note(job.id, job.token, f"row {number}")
@@ -169,7 +173,7 @@ def test_of_many_progress_notes_the_last_one_stands_in_the_end(line: Line, runti
 
 def test_a_tool_hears_what_is_known_of_the_user(line: Line, runtime: WorkerRuntime) -> None:
     line.run(update(sessions).values(claims={"role": "owner"}))
-    job = claim(runtime, line.admit("echo", text="x"))
+    job = claimed(runtime, line.admit("echo", text="x"))
     assert job is not None
     assert _call(runtime, job, Event(), print).claims == {"role": "owner"}
 
@@ -234,7 +238,7 @@ def test_an_effect_that_has_not_begun_never_does_once_nobody_waits(
     line: Line, runtime: WorkerRuntime, tmp_path: Path
 ) -> None:
     path = tmp_path / "notes"
-    job = claim(runtime, line.admit("pay_until_told", path=str(path)))
+    job = claimed(runtime, line.admit("pay_until_told", path=str(path)))
     assert job is not None
     line.run(statements.cancel(job.id, DEFAULT_TENANT))
     assert not may_begin(runtime, job)
@@ -246,7 +250,7 @@ def test_an_effect_that_has_not_begun_never_does_once_nobody_waits(
 def test_a_call_that_is_handed_back_before_its_tool_is_called_is_not_begun(
     line: Line, runtime: WorkerRuntime, tool: str
 ) -> None:
-    job = claim(runtime, line.admit(tool))
+    job = claimed(runtime, line.admit(tool))
     assert job is not None
     runtime.hand_back()
     assert not may_begin(runtime, job)
@@ -256,7 +260,7 @@ def test_a_call_that_is_handed_back_before_its_tool_is_called_is_not_begun(
 def test_an_outcome_is_written_although_postgres_drops_every_connection_meanwhile(
     line: Line, runtime: WorkerRuntime
 ) -> None:
-    job = claim(runtime, line.admit("echo", text="x"))
+    job = claimed(runtime, line.admit("echo", text="x"))
     assert job is not None
     line.run(text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'ringback-worker'"))
     assert record_outcome(runtime, job, succeeded("kept")) == "succeeded"
@@ -279,7 +283,7 @@ def test_a_result_that_postgres_refuses_ends_the_job_as_failed_if_that_can_be_wr
     line: Line, runtime: WorkerRuntime, monkeypatch: pytest.MonkeyPatch, is_locked: bool
 ) -> None:
     monkeypatch.setattr(claims, "WRITE_SECONDS", 0.0)
-    job = claim(runtime, line.admit("echo", text="x"))
+    job = claimed(runtime, line.admit("echo", text="x"))
     assert job is not None
     line.run(text(REFUSING.format(is_locked=is_locked)))
     assert record_outcome(runtime, job, succeeded("x")) == ("lost" if is_locked else "failed")
@@ -287,7 +291,7 @@ def test_a_result_that_postgres_refuses_ends_the_job_as_failed_if_that_can_be_wr
 
 
 def test_a_retry_whose_reply_was_lost_is_known_as_written(line: Line, runtime: WorkerRuntime) -> None:
-    job = claim(runtime, line.admit("refuse", retryable=True))
+    job = claimed(runtime, line.admit("refuse", retryable=True))
     assert job is not None
     verdict = Retry(failed("not_today", "Not today."), 0.5)
     assert line.run(statements.retry(job.id, job.token, verdict.error, verdict.backoff)) == 1
@@ -298,14 +302,60 @@ def test_a_retry_whose_reply_was_lost_is_known_as_written(line: Line, runtime: W
 def test_a_call_that_is_claimed_as_the_worker_leaves_is_given_back_and_not_begun(
     line: Line, runtime: WorkerRuntime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def claim_late(*given: Any) -> Any:
-        job = claim(*given)
+    def claim_late(*given: Any) -> Steps[Any]:
+        job = yield from claim(*given)
         runtime.is_leaving.set()
         return job
 
     monkeypatch.setattr(runner, "claim", claim_late)
     row = run(line, runtime, "refuse")
     assert (row.state, row.token, row.error) == ("pending", None, {"code": "handed_back"})
+
+
+def test_a_message_that_comes_before_its_row_waits_for_it(line: Line, runtime: WorkerRuntime) -> None:
+    job_id = uuid4()
+    steps = runner.run_job(runtime, job_id)
+    assert next(steps).seconds == EARLY_PAUSES[1]
+    assert steps.send(False).seconds == EARLY_PAUSES[2]
+    line.admit_as(job_id, "echo", text="x")
+    for waiting in steps:
+        waiting.result(PATIENCE)
+    row = line.job(job_id)
+    assert (row.state, row.attempt) == ("succeeded", 1), "what came too early is no attempt"
+
+
+def test_a_row_that_comes_as_its_worker_looks_for_it_is_claimed(
+    line: Line, runtime: WorkerRuntime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the claim and the look at why it found nothing."""
+    job_id, wanted_tool = uuid4(), gates.wanted_tool
+
+    def commit_and_look(wanted: UUID) -> Bound:
+        line.admit_as(job_id, "echo", text="x")
+        return wanted_tool(wanted)
+
+    monkeypatch.setattr(gates, "wanted_tool", commit_and_look)
+    run_job(runtime, job_id)
+    assert line.job(job_id).state == "succeeded"
+
+
+def test_a_message_without_a_row_is_dropped_once_no_gateway_counts_on_it(runtime: WorkerRuntime) -> None:
+    pauses = [waiting.seconds for waiting in runner.run_job(runtime, uuid4())]
+    assert pauses == list(EARLY_PAUSES[1:])
+    assert sum(pauses) > EARLY_SECONDS * 2
+
+
+def test_a_worker_that_leaves_waits_for_no_row(runtime: WorkerRuntime) -> None:
+    steps = runner.run_job(runtime, uuid4())
+    next(steps)
+    runtime.is_leaving.set()
+    assert list(steps) == []
+
+
+def test_a_message_of_a_call_that_is_over_is_dropped_at_once(line: Line, runtime: WorkerRuntime) -> None:
+    job_id = line.admit("echo", text="x")
+    run_job(runtime, job_id)
+    assert list(runner.run_job(runtime, job_id)) == []
 
 
 def test_a_process_that_was_declared_dead_is_told_to_end_and_claims_nothing_more(line: Line) -> None:
@@ -318,7 +368,7 @@ def test_a_process_that_was_declared_dead_is_told_to_end_and_claims_nothing_more
     line.run(processes.retire(runtime.lease.worker_id))
     eventually(lambda: reasons, "the process to notice")
     assert reasons[0].startswith("this worker was declared lost")
-    assert claim(runtime, line.admit("echo", text="x")) is None
+    assert claimed(runtime, line.admit("echo", text="x")) is None
     runtime.stop()
 
 

@@ -22,8 +22,7 @@ from ringback.statements.jobs import transitions as statements
 from ringback.tables import DEFAULT_TENANT, jobs, tool_gates
 from tests.integration.toolbox.limited import PLACES
 from tests.integration.toolbox.line import PATIENCE, Line, eventually
-from tests.integration.toolbox.runtimes import run_job
-from workers.execution.claim import claim
+from tests.integration.toolbox.runtimes import claimed, run_job
 from workers.execution.runtime import WorkerRuntime
 from workers.settings import WorkerSettings
 from workers.tool_registry import load_tools
@@ -98,8 +97,8 @@ def test_however_many_claim_at_once_on_two_workers_no_more_run_than_may(two: Two
     job_ids = [two.line.admit("take_a_place", path="", seconds=0) for _ in range(16)]
     turns = [(two.stations[number % 2], job_id) for number, job_id in enumerate(job_ids)]
     with ThreadPoolExecutor(len(turns)) as threads:
-        claimed = [job for job in threads.map(lambda turn: claim(*turn), turns) if job]
-    assert len(claimed) == two.line.count("running") == PLACES
+        found = [job for job in threads.map(lambda turn: claimed(*turn), turns) if job]
+    assert len(found) == two.line.count("running") == PLACES
     others = [row for row in map(two.line.job, job_ids) if row.state == "pending"]
     assert [(row.put_off, row.attempt) for row in others] == [(True, 0)] * (len(job_ids) - PLACES)
 
@@ -264,7 +263,7 @@ def test_one_call_sees_whether_it_works_again(two: Two, tmp_path: Path, way: str
 
 def test_while_one_call_sees_all_others_are_refused(two: Two, tmp_path: Path) -> None:
     opened(two, tmp_path / "runs")
-    probe = claim(two.stations[0], two.line.admit("fragile", path="", way="well"))
+    probe = claimed(two.stations[0], two.line.admit("fragile", path="", way="well"))
     assert probe is not None
     assert probe.is_probe
     assert two.run("fragile", path="", way="well").error["code"] == "unavailable"
@@ -272,7 +271,7 @@ def test_while_one_call_sees_all_others_are_refused(two: Two, tmp_path: Path) ->
 
 def test_a_probe_that_died_with_its_worker_makes_room_for_another(two: Two, tmp_path: Path) -> None:
     opened(two, tmp_path / "runs")
-    assert claim(two.stations[0], two.line.admit("fragile", path="", way="well")) is not None
+    assert claimed(two.stations[0], two.line.admit("fragile", path="", way="well")) is not None
     two.set_gate("fragile", probe_until=minutes(-1))
     assert two.run("fragile", path=str(tmp_path / "runs"), way="well").state == "succeeded"
     assert two.run("fragile", path=str(tmp_path / "runs"), way="well").state == "succeeded"

@@ -151,6 +151,14 @@ def test_job_events_tell_the_life_of_a_call_to_a_client_that_asked() -> None:
     assert script.model(echo("call_1")) == ["acknowledge", "client: job call_1 weather acked"]
 
 
+def test_a_call_whose_result_came_before_the_news_of_its_row_is_not_told_as_pending() -> None:
+    script = Script(wants=("jobs",)).opened()
+    script.model(created("R1"), call("call_1"))
+    (record,) = script.records
+    assert script.deliver("call_1") == ["model: output call_1", "client: job call_1 weather succeeded"]
+    assert script.conversation.recorded(record, script.now) == []
+
+
 def test_job_events_go_to_nobody_who_did_not_ask() -> None:
     script = Script().opened()
     script.model(created("R1"), call("call_1"))

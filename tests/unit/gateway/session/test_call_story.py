@@ -40,7 +40,7 @@ def story(**fields: Any) -> CallStory:
         "turn_ended": 10.0,
         "asks": life(11.0, 15.0),
         "recorded": 13.0,
-        "published": 14.0,
+        "published": (13.0, 14.0),
     }
     return CallStory(job_id=JOB, tool="weather", call_id="call_1", asked=12.0, **{**given, **fields})
 

@@ -70,7 +70,7 @@ class Observed:
     def record(self, call_id: str = "call_1") -> None:
         """The call's row is there, and its message is published."""
         copy_context().run(self.tracer.recorded, job_of(call_id), self.script.now)  # as in a task of its own
-        self.tracer.published(job_of(call_id), self.script.now)
+        self.tracer.published(job_of(call_id), self.script.now, self.script.now)
         self.script.conversation.recorded(self._record_of(call_id), self.script.now)
 
     def deliver(self, call_id: str = "call_1") -> None:

@@ -1,4 +1,4 @@
-"""When a call's row and its message leave the gateway."""
+"""When a call's row and its message leave the gateway: the row first, and the message while Postgres writes it."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ from uuid import UUID, uuid4
 import pytest
 
 from gateway.conversation.actions import RecordCall
+from gateway.session import effects
 from gateway.session.context import SessionState
 from gateway.session.effects import EffectExecutor
+from ringback.jobs.outcomes import failed
 from ringback.statements.jobs.admission import NewJob
 from ringback.tools.spec import ToolSpec
 from tests.session_parts import NONE, gateway_context, session_state
@@ -51,9 +53,24 @@ class Deeds:
         self.done.append(TOLD)
         return []
 
-    def call(self) -> RecordCall:
-        tool = ToolSpec("work", "Work.", {"type": "object"})
-        return RecordCall(NewJob(uuid4(), self.session.session_id, f"call_{uuid4()}", None, "work", {}, tool=tool))
+    def call(self, outcome: Any = None, **fields: Any) -> RecordCall:
+        called = {"tool": ToolSpec("work", "Work.", {"type": "object"}), **fields}
+        job = NewJob(uuid4(), self.session.session_id, f"call_{uuid4()}", None, "work", {}, **called)
+        return RecordCall(job, outcome)
+
+    async def begin(self, record: RecordCall) -> None:
+        """Execute the action, and let every task run until it waits for Postgres."""
+        await self.effects.execute(self.link, [record])
+        await settled()
+
+    async def commit(self) -> None:
+        self.committed.set()
+        await settled()
+
+
+async def settled() -> None:
+    for _ in range(8):
+        await asyncio.sleep(0)
 
 
 @pytest.fixture
@@ -65,4 +82,47 @@ async def test_a_calls_row_is_on_its_way_before_the_next_event_is_decided_on(dee
     async with deeds.session.tasks:
         await deeds.effects.execute(deeds.link, [deeds.call()])
         assert deeds.done == [ROW]
-        deeds.committed.set()
+        await deeds.commit()
+
+
+async def test_a_call_is_published_while_postgres_writes_its_row_and_once(deeds: Deeds) -> None:
+    async with deeds.session.tasks:
+        await deeds.begin(deeds.call())
+        assert deeds.done == [ROW, MESSAGE]
+        await deeds.commit()
+        assert deeds.done == [ROW, MESSAGE, TOLD]
+
+
+async def test_a_call_whose_row_waits_for_another_is_published_after_its_commit(deeds: Deeds) -> None:
+    async with deeds.session.tasks:
+        await deeds.begin(deeds.call())
+        await deeds.begin(deeds.call())
+        assert deeds.done == [ROW, MESSAGE]
+        await deeds.commit()
+        assert deeds.done == [ROW, MESSAGE, TOLD, ROW, TOLD, MESSAGE]
+
+
+async def test_a_call_whose_row_came_late_is_published_again(deeds: Deeds, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker that had the first message may have given up looking for the row."""
+    monkeypatch.setattr(effects, "EARLY_SECONDS", -1.0)
+    async with deeds.session.tasks:
+        await deeds.begin(deeds.call())
+        await deeds.commit()
+        assert deeds.done == [ROW, MESSAGE, TOLD, MESSAGE]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"needs_approval": True},
+        {"joined_to": uuid4()},
+        {"tool": None},
+        {"outcome": failed("busy", "Try again later.")},
+    ],
+    ids=["it waits for a yes", "it joins another call", "no worker serves its tool", "it is refused"],
+)
+async def test_a_call_that_no_worker_may_take_is_not_published(deeds: Deeds, fields: dict[str, Any]) -> None:
+    async with deeds.session.tasks:
+        await deeds.begin(deeds.call(**fields))
+        await deeds.commit()
+        assert deeds.done == [ROW, TOLD]
