@@ -302,10 +302,15 @@ class Provider:
         """Have the caller hang up."""
         self.within(call.call.end)
 
-    def drops(self, call: PlayedCall) -> None:
+    def drops(self, call: PlayedCall, code: int = 1001) -> None:
         """Drop the sidebands; the call goes on."""
         for number in call.sidebands:
-            self.within(self.control.connections[number].socket.drop, 1001)
+            self.within(self.control.connections[number].socket.drop, code)
+
+    def ignores(self, call: PlayedCall) -> None:
+        """Do nothing of what comes over the sidebands that are open, as if it were lost on the way."""
+        for number in call.sidebands:
+            self.within(self.control.connections[number].socket.hang)
 
     def attended(self, call: PlayedCall, sidebands: int = 1) -> None:
         """Wait until so many gateways are beside the call."""

@@ -4,13 +4,16 @@ No durable commit stands between a result and its conversation. The process that
 it has given to the conversation, and writes that down behind the send: once for all that were given and echoed
 meanwhile. If the process dies before that, its conversation ends with its connection. The rows still say `ready`, and
 the next epoch gets the results (ADR 0052).
+
+The conversation of a call outlives its connection. A result that was lost with one would be missing there for good. So
+the row of a call's result says `ready` until the conversation is known to have it: it was echoed, or told.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from typing import Any
 from uuid import UUID
 
@@ -60,13 +63,14 @@ class DeliveryRecorder:
             link.all_echoed.set()
         self._write_soon(link)
 
-    async def write(self, link: UpstreamLink, run: Run | None = None) -> bool:
+    async def write(self, link: UpstreamLink, run: Run | None = None, told: Set[UUID] = frozenset()) -> bool:
         """Write into the rows what the conversation has. Return False if Postgres does not take it now.
 
         Args:
             run: runs the statement; None: at once, without those of other sessions.
+            told: jobs whose result a response has told.
         """
-        given, echoed = frozenset(link.given), dict(link.echoed)
+        given, echoed = frozenset(self._known(link, told)), dict(link.echoed)
         if not given:
             return True
         held = self._session.session_id, self._gateway.gateway_id, link.epoch
@@ -82,8 +86,14 @@ class DeliveryRecorder:
         link.given.difference_update(given - link.echoed.keys())  # some may have been echoed meanwhile
         return True
 
+    def _known(self, link: UpstreamLink, told: Set[UUID] = frozenset()) -> Set[UUID]:
+        """Return the results of which the rows may say that the conversation has them."""
+        if self._session.call is None:
+            return link.given
+        return link.given & (link.echoed.keys() | told)
+
     def _write_soon(self, link: UpstreamLink) -> None:
-        if not link.is_recording:  # the running task takes these along
+        if self._known(link) and not link.is_recording:  # else the running task takes these along
             link.is_recording = self._session.handle.is_recording = True
             self._session.tasks.create_task(self._write_behind(link))
 
@@ -91,7 +101,7 @@ class DeliveryRecorder:
         """Write until the rows say all, at beats: each time once the server has echoed what it was sent, or is late."""
         try:
             is_written = True
-            while link.given and is_written:
+            while self._known(link) and is_written:
                 await _set_within(link.all_echoed, ECHO_SECONDS)
                 await next_beat()
                 is_written = await self.write(link, self._gathered)

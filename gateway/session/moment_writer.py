@@ -115,7 +115,7 @@ class MomentWriter:
         if not news:
             return True
         link = self._session.link
-        if link is not None and not await self._recorder.write(link, run):
+        if link is not None and not await self._recorder.write(link, run, {job_id for job_id, _ in news}):
             return False
         held = self._session.session_id, self._gateway.gateway_id, self._session.epoch
         rows = await run(deliveries.note_told(*held, news.values(), self._clock()))

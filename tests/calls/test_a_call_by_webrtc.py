@@ -56,6 +56,23 @@ def test_a_call_of_a_function_runs_as_a_job_and_its_result_goes_to_the_sideband(
     assert stack.ended(session_id) == "call_over"
 
 
+def test_a_result_that_was_lost_with_its_sideband_goes_over_the_next_one(stack: CallLine) -> None:
+    session_id, call = stack.call()
+    name = order()
+    call_id = stack.provider.asks_for(call, "order_status", {"order_id": name})
+    stack.begun(1, name)
+    stack.provider.ignores(call)
+    stack.let_go(name)
+    eventually(lambda: call.sent("conversation.item.create"), "the gateway to send the result")
+    assert call.outputs() == []
+    stack.provider.drops(call, 1006)
+    stack.placed(session_id)
+    assert [output["call_id"] for output in call.outputs()] == [call_id]
+    eventually(lambda: call.responses, "the model to be asked to tell it")
+    stack.provider.ends(call)
+    assert stack.ended(session_id) == "call_over"
+
+
 def test_the_answer_does_not_wait_for_a_sideband_that_is_not_there_yet(stack: CallLine) -> None:
     stack.provider.refuses("sideband", 404, times=3)
     assert stack.asks().status_code == 201

@@ -9,13 +9,15 @@ from uuid import UUID
 
 import pytest
 
-from gateway.session.context import UpstreamLink
+from gateway.session.context import LiveCall, UpstreamLink
 from gateway.session.delivery_recorder import DeliveryRecorder
 from gateway.session.effects import EffectExecutor
 from gateway.storage.database import Store, open_pool
 from ringback.jobs.outcomes import succeeded
 from ringback.postgres.statement import Runnable, bound
+from ringback.statements.jobs.deliveries import Told
 from ringback.statements.sessions import lifecycle
+from ringback.transport import Transport
 from tests.integration.statements.statement_rows import Rows, world
 from tests.session_parts import NONE, gateway_context, session_state
 
@@ -47,14 +49,14 @@ def rows(database: str) -> Iterator[Rows]:
         yield rows
 
 
-def tell(database: str, rows: Rows, story: Story) -> UpstreamLink:
-    """Run a story on a session's link in epoch 1, until every task of the session has ended."""
+def tell(database: str, rows: Rows, story: Story, *, epoch: int = 1, call: LiveCall | None = None) -> UpstreamLink:
+    """Run a story on a session's link in this epoch, until every task of the session has ended."""
 
     async def run() -> UpstreamLink:
         store, state, link = (
             Interrupted(open_pool(database, 2)),
-            session_state(rows.session),
-            UpstreamLink(1, NONE, NONE),
+            session_state(rows.session, epoch=epoch, call=call),
+            UpstreamLink(epoch, NONE, NONE),
         )
         state.link = link
         try:
@@ -143,3 +145,32 @@ def test_a_record_that_comes_after_the_next_epoch_has_begun_changes_no_row(datab
     assert tell(database, rows, story).given == set(), "it is not tried again"
     assert rows.job(job).delivery == "ready"
     assert rows.deliver(2) == [job]
+
+
+CALL = LiveCall("rtc_1", Transport.WEBRTC, secret="")
+
+
+def test_a_result_that_was_lost_with_the_sideband_of_a_call_is_given_to_the_call_again(
+    database: str, rows: Rows
+) -> None:
+    """The conversation of a call outlives its sideband: no replay tells it what was lost on the way."""
+    lost, had, told = (rows.answered(succeeded("sunny")) for _ in range(3))
+
+    async def give(effects: EffectExecutor, link: UpstreamLink, _: Interrupted) -> None:
+        assert set(await read(effects.deliveries, link)) == {lost, had, told}
+        for job in (lost, had, told):
+            effects.deliveries.given(link, job)
+        effects.deliveries.echoed(link, had, 7)
+        effects.moments.note([Told(told, "resp_1", began_at=0.0, spoken_at=0.0)])
+        await effects.settle()
+
+    async def give_again(effects: EffectExecutor, link: UpstreamLink, _: Interrupted) -> None:
+        assert await read(effects.deliveries, link) == [lost]
+        effects.deliveries.given(link, lost)
+        effects.deliveries.echoed(link, lost, 9)
+
+    assert tell(database, rows, give, call=CALL).given == {lost}
+    assert [rows.job(job).delivery for job in (lost, had, told)] == ["ready", "acked", "spoken"]
+    rows.run(lifecycle.next_epoch(rows.session, "gw", 1))
+    assert tell(database, rows, give_again, epoch=2, call=CALL).given == set()
+    assert (rows.job(lost).delivery, rows.job(lost).delivered_epoch) == ("acked", 2)
