@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Sequence
 from itertools import islice
-from typing import Any
+from typing import Any, TypeAlias
 from uuid import UUID
 
 from redis.asyncio import Redis
@@ -30,6 +30,9 @@ LONGEST_SECONDS = 10.0
 REDIS_TROUBLE = (RedisError, OSError, RuntimeError)
 """What calls raise while Redis is away; RuntimeError is how uvloop reports a connection that was just reset."""
 
+Answers: TypeAlias = list[Any] | Exception
+"""The answer to each command, which may be a problem; or why Redis has answered none."""
+
 log = logging.getLogger(__name__)
 
 
@@ -50,7 +53,7 @@ class RedisClient:
         self._doorbells = notifications.Doorbells()
         self._is_busy = False
         """True while a pipeline is under way."""
-        self._waiting: list[tuple[Sequence[Command], asyncio.Future[list[Any]]]] = []
+        self._waiting: list[tuple[Sequence[Command], asyncio.Future[Answers]]] = []
         self._next: asyncio.Task[None] | None = None
         """Runs what has waited."""
 
@@ -78,11 +81,16 @@ class RedisClient:
             self._next = asyncio.create_task(self._run_waiting())
 
     async def _run_waiting(self) -> None:
-        waiting, self._waiting = self._waiting[:AT_ONCE], self._waiting[AT_ONCE:]
+        """Run what has waited, as much as fits. If Redis does not answer, all hear so: they have waited as long."""
+        waiting, self._waiting = self._waiting, []
+        batch, rest = waiting[:AT_ONCE], waiting[AT_ONCE:]
         try:
-            answers = iter(await self._pipeline([command for commands, _ in waiting for command in commands]))
-            for commands, answer in waiting:
-                its = list(islice(answers, len(commands)))
+            answers = await self._pipeline([command for commands, _ in batch for command in commands])
+            told: list[Answers] = [answers] * len(waiting)
+            if isinstance(answers, list):
+                waiting, self._waiting, each = batch, rest + self._waiting, iter(answers)
+                told = [list(islice(each, len(commands))) for commands, _ in batch]
+            for (_, answer), its in zip(waiting, told, strict=True):
                 if not answer.done():  # a task that is cancelled waits no more
                     answer.set_result(its)
         finally:
@@ -90,25 +98,28 @@ class RedisClient:
                 answer.cancel()
             self._go_on()
 
-    async def _pipeline(self, commands: Sequence[Command]) -> list[Any]:
-        """Run the commands now. Return the answer to each, or why there is none."""
+    async def _pipeline(self, commands: Sequence[Command]) -> Answers:
+        """Run the commands now."""
         try:
             async with AnsweredWithin(SECONDS), self._redis.pipeline(transaction=False) as pipe:
                 for command in commands:
                     pipe.execute_command(*command)
                 return list(await pipe.execute(raise_on_error=False))
         except REDIS_TROUBLE as problem:
-            return [problem] * len(commands)
+            return problem
 
     async def close(self) -> None:
         await self._redis.aclose()
 
 
-def _checked(answers: list[Any]) -> list[Any] | None:
-    """Return the answers to some commands; None, and count it, if one of them is a problem."""
-    problem = next((each for each in answers if isinstance(each, Exception)), None)
-    if problem is None:
-        return answers
+def _checked(answers: Answers) -> list[Any] | None:
+    """Return the answers to some commands; None, and count it, if there is none, or one of them is a problem."""
+    if isinstance(answers, list):
+        problem = next((each for each in answers if isinstance(each, Exception)), None)
+        if problem is None:
+            return answers
+    else:
+        problem = answers
     metrics.REDIS_FAILURES.inc()
     log.debug("redis command failed: %s", problem)
     return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from threading import Event
+from typing import Any
 
 import pytest
 
@@ -42,6 +43,31 @@ async def test_a_redis_that_does_not_answer_is_given_up_and_found_again(redis_db
         proxy.heal()
         while await client.run(PING) is None:
             pass  # each attempt ends by itself
+        await client.close()
+
+
+class Counted(RedisClient):
+    """Client that counts its pipelines."""
+
+    pipelines = 0
+
+    async def _pipeline(self, commands: Any) -> Any:
+        self.pipelines += 1
+        return await super()._pipeline(commands)
+
+
+async def test_however_many_wait_for_a_redis_that_does_not_answer_none_waits_for_a_third_pipeline(
+    redis_db: str,
+) -> None:
+    """A burst of calls would else wait in line, a second for each hundred, and the sweep and each resume behind it."""
+    with before_redis(redis_db) as (proxy, url):
+        client = Counted(url)
+        assert await client.run(PING) == [True]
+        proxy.blackhole()
+        client.pipelines = 0
+        assert await asyncio.gather(*(client.run(PING) for _ in range(10 * AT_ONCE))) == [None] * (10 * AT_ONCE)
+        assert client.pipelines == 2
+        proxy.heal()
         await client.close()
 
 
