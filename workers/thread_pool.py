@@ -97,13 +97,13 @@ class Deadlines:
         end = monotonic() + waiting.seconds
         with self._change:
             self._ends[waiting] = end
+            waiting.add_done_callback(self._forget)  # first: a later clock would tell what is never forgotten for ever
             if self._thread is None:
                 clock = Thread(target=self._tell_late, name="deadlines", daemon=True)
                 clock.start()  # if the system has no thread for it, the next call tries again
                 self._thread = clock
             if end < self.next_look:
                 self._change.notify()
-        waiting.add_done_callback(self._forget)
 
     def _forget(self, waiting: Any) -> None:
         with self._change:

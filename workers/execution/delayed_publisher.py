@@ -5,14 +5,19 @@ The row guarantees it (a sweeper publishes overdue jobs); this publishes in time
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable
 from heapq import heappop, heappush
 from threading import Condition, Thread
 from time import monotonic
 from uuid import UUID
 
+from workers.logs import ThrottledLogger
+
 MAX_WAITING = 10_000
 """Beyond that the sweeper publishes, a little later: so long a line moves slowly in any case."""
+
+_throttled = ThrottledLogger(logging.getLogger(__name__))
 
 
 class DelayedPublisher:
@@ -38,8 +43,7 @@ class DelayedPublisher:
             self._times[job_id] = time = monotonic() + seconds
             heappush(self._line, (time, job_id, queue))
             if self._thread is None:
-                self._thread = Thread(target=self._publish_in_time, name="delayed-publisher", daemon=True)
-                self._thread.start()
+                self._start()
             self._change.notify()
 
     def __len__(self) -> int:
@@ -51,6 +55,15 @@ class DelayedPublisher:
         with self._change:
             self._ended = True
             self._change.notify()
+
+    def _start(self) -> None:
+        thread = Thread(target=self._publish_in_time, name="delayed-publisher", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError as problem:  # the system has none for it; the next call tries again
+            _throttled.warning("delayed publisher not started (%s); sweepers publish until it is", problem)
+        else:
+            self._thread = thread
 
     def _publish_in_time(self) -> None:
         while (due := self._due()) is not None:

@@ -38,11 +38,20 @@ class ProgressReporter:
     def note(self, job_id: UUID, token: UUID, text: str) -> None:
         """Queue the note to be written soon. Never waits for Postgres."""
         with self._change:
+            if self._thread is None and not self._start():
+                return
             self._waiting[job_id] = (token, clean_text(str(text))[:MAX_NOTE_CHARS])
-            if self._thread is None:
-                self._thread = Thread(target=self._write, name="progress-notes", daemon=True)
-                self._thread.start()
             self._change.notify()
+
+    def _start(self) -> bool:
+        thread = Thread(target=self._write, name="progress-notes", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError as problem:  # the system has none for it; the next note tries again
+            _throttled.warning("progress note lost: %s", problem)
+            return False
+        self._thread = thread
+        return True
 
     def _write(self) -> None:
         while True:

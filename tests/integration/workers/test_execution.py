@@ -171,6 +171,21 @@ def test_of_many_progress_notes_the_last_one_stands_in_the_end(line: Line, runti
     eventually(lambda: line.job(job.id).progress == "done", "a later note")
 
 
+def test_a_note_for_which_the_system_has_no_thread_is_lost_and_the_next_one_is_written(
+    line: Line, runtime: WorkerRuntime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_thread: Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    job = claim(runtime, line.admit("echo", text="x"))
+    assert job is not None
+    with monkeypatch.context() as without:
+        without.setattr(Thread, "start", refuse)
+        runtime.progress.note(job.id, job.token, "lost")
+    runtime.progress.note(job.id, job.token, "written")
+    eventually(lambda: line.job(job.id).progress == "written", "the next note")
+
+
 def test_a_tool_hears_what_is_known_of_the_user(line: Line, runtime: WorkerRuntime) -> None:
     line.run(update(sessions).values(claims={"role": "owner"}))
     job = claimed(runtime, line.admit("echo", text="x"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from queue import Empty, Queue
+from threading import Thread
 from uuid import UUID, uuid4
 
 import pytest
@@ -87,3 +88,16 @@ def test_a_line_that_is_too_long_is_left_to_others(
     assert {sent.next(), sent.next()} == {ONE, TWO}
     later.publish(THREE, "default")
     assert sent.next() == THREE, "there is room again"
+
+
+def test_what_waits_while_the_system_has_no_thread_is_published_once_it_has(
+    later: DelayedPublisher, sent: Sent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_thread: Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as without:
+        without.setattr(Thread, "start", refuse)
+        later.publish(ONE, "default")
+    later.publish(TWO, "default")
+    assert {sent.next(), sent.next()} == {ONE, TWO}
