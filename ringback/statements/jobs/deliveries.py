@@ -220,9 +220,18 @@ def note_told(session_id: UUID, gateway_id: str, epoch: int, told: Iterable[Told
             "spoken": clock - each.spoken_at,
             "heard": None if each.heard_at is None else clock - each.heard_at,
         }
-        for each in told
+        for each in _one_a_job(told)
     ]
     return _note_told(gateway_id, [session_id], [epoch], news)
+
+
+def _one_a_job(told: Iterable[Told]) -> Iterable[Told]:
+    """Return of each job the response that its row is to keep: of several rows to join, Postgres takes any."""
+
+    def weight(each: Told) -> tuple[bool, float]:
+        return each.heard_at is not None, each.began_at if each.heard_at is None else -each.heard_at
+
+    return {each.job_id: each for each in sorted(told, key=weight)}.values()
 
 
 @statement

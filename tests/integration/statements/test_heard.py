@@ -40,6 +40,10 @@ def heard(job: UUID, answer: str = "resp_1", ago: float = 0.5) -> Told:
     return Told(job, answer, CLOCK - ago, CLOCK - ago + 0.1, CLOCK - 0.05, HeardBy.REPORT, 2_400.0, 1_500.0)
 
 
+def unheard_at(job: UUID, answer: str, ago: float) -> Told:
+    return Told(job, answer, CLOCK - ago, CLOCK - ago + 0.1, None, HeardBy.UNKNOWN, 2_400.0)
+
+
 def unheard(job: UUID, answer: str = "resp_1") -> Told:
     return Told(job, answer, CLOCK - 0.5, CLOCK - 0.4, None, HeardBy.UNKNOWN, 2_400.0)
 
@@ -103,6 +107,27 @@ def test_an_answer_that_is_told_again_counts_until_one_is_heard(rows: Rows) -> N
     for late in (spoken(job, "resp_1", ago=9.0), unheard(job, "resp_3")):
         assert note(rows, late) == []
     assert rows.job(job) == row
+
+
+@pytest.mark.parametrize("order", [1, -1], ids=["in order", "reversed"])
+def test_answers_that_are_written_together_count_as_if_each_had_come_alone(rows: Rows, order: int) -> None:
+    """As after an outage of Postgres: what one of them was heard of is known to no one else."""
+    heard_then_cut, cut_then_heard, unheard_twice = (delivered(rows) for _ in range(3))
+    told = [
+        heard(heard_then_cut, "resp_1", ago=9.0),
+        spoken(heard_then_cut, "resp_2", ago=3.0),
+        spoken(cut_then_heard, "resp_1", ago=9.0),
+        heard(cut_then_heard, "resp_2", ago=3.0),
+        unheard_at(unheard_twice, "resp_1", ago=9.0),
+        unheard_at(unheard_twice, "resp_2", ago=3.0),
+    ]
+    note(rows, *told[::order])
+    found = [rows.job(job) for job in (heard_then_cut, cut_then_heard, unheard_twice)]
+    assert [(row.delivery, row.answer_id) for row in found] == [
+        ("heard", "resp_1"),
+        ("heard", "resp_2"),
+        ("spoken", "resp_2"),
+    ]
 
 
 def test_an_older_answer_takes_no_newer_ones_place(rows: Rows) -> None:
