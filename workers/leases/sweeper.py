@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -166,8 +166,10 @@ class Sweeper:
         found = {row.id for row in self._steps.run(Run(statement, "give up claims")) or ()}
         for job_id in found:
             logger.info("claim given up (job %s): it was executed late, and not begun", job_id)
+        claims = Counter(job_id for job_id, _ in given_up.values())
         for token, (job_id, until) in given_up.items():
-            if job_id in found or monotonic() > until:
+            # Which of several claims of one job was executed is not told: the others may be yet.
+            if (job_id in found and claims[job_id] == 1) or monotonic() > until:
                 self._given_up.pop(token, None)
 
     def _look(self) -> float:

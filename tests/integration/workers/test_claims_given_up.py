@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 
@@ -68,3 +68,17 @@ def test_a_job_that_another_worker_has_claimed_meanwhile_is_left_to_it(
     assert line.run(transitions.claim(job_id, "another")) == 1
     runtime.sweeper.give_up_claims()
     assert (line.job(job_id).state, line.job(job_id).worker_id) == ("running", "another")
+
+
+def test_of_two_claims_of_one_job_that_were_given_up_the_later_one_is_found_too(
+    line: Line, worker: tuple[Proxy, WorkerRuntime]
+) -> None:
+    """The message of a lost claim is published again, and may meet the same hang."""
+    _, runtime = worker
+    job_id, tokens = line.admit("echo", text="x"), [uuid4(), uuid4()]
+    for token in tokens:
+        runtime.sweeper.give_up(job_id, token)
+    for token in tokens:
+        assert line.run(transitions.claim(job_id, runtime.lease.worker_id, token)) == 1
+        runtime.sweeper.give_up_claims()
+        assert line.job(job_id).state == "pending"
