@@ -59,6 +59,7 @@ class ResultListener:
             redis_url,
             single_connection_client=True,  # One task listens: a pool would cost a fifth of each XREAD.
             decode_responses=True,
+            encoding_errors="replace",  # An entry that is none of ours must not end the gateway.
             protocol=2,  # Redis and Valkey answer XREAD in another shape in RESP3.
             socket_connect_timeout=1,
             socket_timeout=SOCKET_SECONDS,
