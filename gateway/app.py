@@ -80,6 +80,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+CANCEL_AGAIN_SECONDS = 2.0
+"""After so long a loop is cancelled again. Before Python 3.12 `asyncio.wait_for`, by which redis-py sends, loses a
+cancellation that comes as it ends: a loop that waits for Redis would run on, and the gateway never end."""
+
 PARTS = (
     *(realtime, calls, phone, operation, history, recordings, job_control, controls, client_secrets),
     *(revocation, users, static, talk),
@@ -293,9 +297,11 @@ async def _until_here(tasks: Sequence[asyncio.Task[None]]) -> AsyncIterator[None
     try:
         yield
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        left = set(tasks)
+        while left:
+            for task in left:
+                task.cancel()
+            _, left = await asyncio.wait(left, timeout=CANCEL_AGAIN_SECONDS)
 
 
 def _must_not_end(task: asyncio.Task[None]) -> None:
