@@ -36,8 +36,15 @@ T = TypeVar("T")
 
 MAX_WAITING = 64
 """Calls of one session that wait for Postgres at once; one more is answered without waiting."""
+MAX_OWED = 64
+"""Calls of one session that were answered without a row, and whose row is still owed; that of one more is not written.
+"""
 AGAIN_SECONDS = 0.25
 """Between attempts: a Postgres that comes back should find the call waiting, not the user."""
+SELDOM_SECONDS, SELDOM_SHARE = 5.0, 0.1
+"""The same at most, and as a share of the time that was waited, for what no answer waits for: it may be minutes of all
+sessions that has gathered.
+"""
 UNHEARD_SECONDS = 30.0
 """How much longer a call waits that may be recorded and must not be repeated: Postgres is mostly back by then, and the
 user hears what came of it instead of an unknown outcome."""
@@ -66,7 +73,7 @@ class CallRecorder:
     def __init__(self, gateway: GatewayContext, session: SessionState) -> None:
         self._gateway = gateway
         self._session = session
-        self._waiting = 0
+        self._waiting = self._owed = 0
         self._on_their_way: dict[UUID, SmallEvent] = {}
         """By job, set once it is known whether the row is there."""
         self._none_waits = SmallEvent()
@@ -124,6 +131,9 @@ class CallRecorder:
         If there is no row, write one for the history, which forbids an insert that would come late. If there is one,
         cancel the call; a call that must not be repeated only if it has not begun, as it cannot be taken back then.
         """
+        if self._owed >= MAX_OWED:
+            log.error("job %s is not in the history: Postgres was away for too many calls", answered.job.id)
+            return False
         job_id, pending_only = answered.job.id, must_not_be_repeated(answered)
         tenant, store = self._session.principal.tenant, self._gateway.store
 
@@ -132,14 +142,18 @@ class CallRecorder:
                 await store.rows(transitions.cancel(job_id, tenant, CancelReason.UNHEARD, pending_only=pending_only))
             return True
 
-        return bool(await self.retry(write))
+        self._owed += 1
+        try:
+            return bool(await self.retry(write))
+        finally:
+            self._owed -= 1
 
     async def retry(self, write: Callable[[], Awaitable[T]]) -> T | None:
         """Write now, or as soon as Postgres is back. Return None if that takes too long.
 
         This waits longer than a call's row does: what the user has decided must not be lost meanwhile.
         """
-        return await _retry(write, lambda: REMEMBER_SECONDS)
+        return await _retry(write, lambda: REMEMBER_SECONDS, SELDOM_SHARE)
 
     def _insert(self, record: RecordCall, epoch: int) -> Bound:
         return insert_redacted(record, self._gateway.gateway_id, epoch, self._gateway.row_privacy)
@@ -172,7 +186,8 @@ def must_not_be_repeated(record: RecordCall) -> bool:
     return tool is not None and tool.effect is not Effect.PURE
 
 
-async def _retry(write: Callable[[], Awaitable[T]], seconds: Callable[[], float]) -> T | None:
+async def _retry(write: Callable[[], Awaitable[T]], seconds: Callable[[], float], share: float = 0.0) -> T | None:
+    """Write, with pauses that last `share` of the time so far. Return None if it takes too long, or cannot be."""
     began = monotonic()
     while True:
         try:
@@ -181,7 +196,8 @@ async def _retry(write: Callable[[], Awaitable[T]], seconds: Callable[[], float]
             log.exception("call not written: Postgres refuses its values, and will again")
             return None
         except (psycopg.Error, OSError) as problem:
-            if monotonic() - began > seconds():
+            waited = monotonic() - began
+            if waited > seconds():
                 log.error("call not written in time (%s); giving up", type(problem).__name__)
                 return None
-        await asyncio.sleep(AGAIN_SECONDS)
+        await asyncio.sleep(max(AGAIN_SECONDS, min(waited * share, SELDOM_SECONDS)))

@@ -8,8 +8,10 @@ away, it hears so at once.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from time import monotonic
 from typing import Any
 
 import psycopg
@@ -28,6 +30,10 @@ from ringback.postgres.connections import (
     is_pooled,
 )
 from ringback.telemetry import metrics
+
+AWAY_SECONDS = 0.1
+"""After a connection could not be opened, how long a statement that needs one hears so at once. While Postgres is away
+thousands of calls may try again and again, and each attempt takes 0.4 ms of the event loop."""
 
 
 class NotBegun(psycopg.OperationalError):
@@ -53,6 +59,8 @@ class ConnectionPool:
         self._wait_seconds = wait_seconds
         self._places = asyncio.Semaphore(size)
         self._idle: list[AsyncConnection] = []
+        self._away_until = -math.inf
+        """When to try to open a connection again, by the monotonic clock."""
         self.in_use = 0
 
     def connection(self) -> AbstractAsyncContextManager[AsyncConnection]:
@@ -157,8 +165,14 @@ class ConnectionPool:
         await connection.execute(COMMIT, prepare=False)
 
     async def _open(self) -> AsyncConnection:
-        async with AnsweredWithin(self._wait_seconds):  # psycopg bounds each address, and not the look-up of a name
-            return await connect_async(self._database_url, self._name, self._connect_seconds, self._bounds)
+        if monotonic() < self._away_until:
+            raise psycopg.OperationalError("Postgres was not reached a moment ago")
+        try:
+            async with AnsweredWithin(self._wait_seconds):  # psycopg bounds each address, and not the look-up of a name
+                return await connect_async(self._database_url, self._name, self._connect_seconds, self._bounds)
+        except (psycopg.Error, OSError):
+            self._away_until = monotonic() + AWAY_SECONDS
+            raise
 
 
 class Taken:

@@ -189,3 +189,26 @@ def test_a_joined_call_is_sent_once_the_row_that_it_joins_is_known() -> None:
         return store.asked
 
     assert asyncio.run(run()) == [first.job.id, joined.job.id]
+
+
+def test_the_rows_that_are_owed_have_a_bound_and_one_that_is_settled_makes_room(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(call_recorder, "MAX_OWED", 2)
+
+    class Hanging:
+        answers = asyncio.Event()
+
+        async def rows(self, _statement: Any) -> list[bool]:
+            await self.answers.wait()
+            return [True]
+
+    async def settle() -> list[bool]:
+        store = Hanging()
+        recorder = CallRecorder(gateway_context(store), session_state())
+        owed = [asyncio.create_task(recorder.settle_unrecorded(as_answered(_record(Effect.PURE)))) for _ in range(3)]
+        await asyncio.wait(owed, return_when=asyncio.FIRST_COMPLETED)
+        store.answers.set()
+        return [*await asyncio.gather(*owed), await recorder.settle_unrecorded(as_answered(_record(Effect.PURE)))]
+
+    assert asyncio.run(settle()) == [True, True, False, True]
