@@ -46,7 +46,7 @@ class Passing:
     Args:
         store: connections to Postgres.
         tools: this worker's.
-        later: publishes only passed-on calls: its length says how many wait here.
+        delayed: publishes only passed-on calls: its length says how many wait here.
     """
 
     def __init__(self, store: Store, tools: Mapping[str, Tool], delayed: DelayedPublisher) -> None:

@@ -96,7 +96,7 @@ class ToolLimits:
     Args:
         store: its `claims` pool is used: all that it writes is lost together in a crash of Postgres.
         tools: this worker's.
-        later: publishes postponed calls.
+        delayed: publishes postponed calls.
     """
 
     def __init__(self, store: Store, tools: Mapping[str, Tool], delayed: DelayedPublisher) -> None:

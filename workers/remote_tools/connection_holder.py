@@ -24,7 +24,7 @@ class ConnectionHolder(Generic[T]):
 
     Args:
         name: for the log, and for the task.
-        opened: opens the connection.
+        open_connection: opens it.
         is_alive: whether the connection can still be used.
     """
 
