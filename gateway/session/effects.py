@@ -95,11 +95,19 @@ class EffectExecutor:
         return RecordingWriter(self._gateway.store, session.session_id, recording, lambda: session.epoch)
 
     async def execute(self, link: UpstreamLink, actions: Sequence[Action]) -> None:
-        """Execute the actions of the link's conversation, in order. Raises SessionEnded at a `Close`."""
+        """Execute the actions of the link's conversation, and set its clock. Raises SessionEnded at a `Close`."""
+        await self.carry_out(link, actions)
+        self.set_clock(link)
+
+    async def carry_out(self, link: UpstreamLink, actions: Sequence[Action]) -> None:
+        """Execute the actions, in order. `set_clock` is to follow."""
         if self.tracer is not None:
             self.tracer.did(link, actions, time.monotonic())
         for action in actions:
             await self._execute(link, action)
+
+    def set_clock(self, link: UpstreamLink) -> None:
+        """Have the link's conversation woken when it next matters, if it is the one at work."""
         if link is self._session.link:
             self._session.alarm.ring_at(link.conversation.wake_at(time.monotonic()))
 

@@ -192,8 +192,11 @@ class Session:
             self._client.write(frame)
             return True
 
-        while True:  # without a name for the frame: it would be kept until the next one comes
+        while True:  # without a name for the first frame: it would be kept until the next one comes
             await self._receive_model(link, await link.upstream.receive(passes))
+            while (frame := link.upstream.take(passes)) is not None:
+                await self._receive_model(link, frame)
+            self._effects.set_clock(link)  # once for all that has come
 
     async def _receive_model(self, link: UpstreamLink, frame: str) -> None:
         now = time.monotonic()
@@ -208,7 +211,7 @@ class Session:
                 link.voices.model_event(event, now)
             if self._effects.tracer is not None:
                 self._effects.tracer.heard(link, event, now)
-            await self._effects.execute(link, actions)
+            await self._effects.carry_out(link, actions)
         return None
 
     async def _receive_client(self, frame: protocol.ClientFrame) -> None:

@@ -107,6 +107,10 @@ class Upstream(Protocol):
         """Return the next event that does not pass; raise UpstreamClosed when the connection is over."""
         ...
 
+    def take(self, passes: Passes = takes_none) -> str | None:
+        """Return the next event that does not pass, if one is known to be there; None: `receive` waits for it."""
+        ...
+
     def write(self, event: str) -> None:
         """Write one event, to a connection that `is_free`."""
         ...
@@ -197,6 +201,9 @@ class WebSocketUpstream:
             text = event if isinstance(event, str) else event.decode("utf-8", "replace")
             if not passes(text):
                 return text
+
+    def take(self, passes: Passes = takes_none) -> str | None:
+        return None  # the library does not tell what has come
 
     def write(self, event: str) -> None:
         broadcast((self._connection,), event)

@@ -125,11 +125,7 @@ class PicowsUpstream(WSListener):
         return upstream
 
     async def receive(self, passes: Passes = takes_none) -> str:
-        while True:
-            while self._frames:
-                frame, refused, self._refused = self._pop(), self._refused, None
-                if frame is refused or not passes(frame):
-                    return frame
+        while (frame := self.take(passes)) is None:
             if self._end is not None:
                 await self._settle()
                 raise UpstreamClosed(*self._end)
@@ -138,6 +134,14 @@ class PicowsUpstream(WSListener):
                 await self._arrival
             finally:
                 self._arrival = None
+        return frame
+
+    def take(self, passes: Passes = takes_none) -> str | None:
+        while self._frames:
+            frame, refused, self._refused = self._pop(), self._refused, None
+            if frame is refused or not passes(frame):
+                return frame
+        return None
 
     async def send(self, event: str) -> None:
         if not self.is_free:

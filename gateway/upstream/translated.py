@@ -65,12 +65,16 @@ class TranslatedUpstream:
         return self._connection.is_free
 
     async def receive(self, passes: Passes = takes_none) -> str:
-        while True:
-            while not self._events:
-                self._events.extend(self._translation.from_server(await self._connection.receive()))
+        while (event := self.take(passes)) is None:
+            self._events.extend(self._translation.from_server(await self._connection.receive()))
+        return event
+
+    def take(self, passes: Passes = takes_none) -> str | None:
+        while self._events:
             event = self._events.popleft()
             if not passes(event):
                 return event
+        return None
 
     def write(self, event: str) -> None:
         for frame in self._translation.to_server(event):

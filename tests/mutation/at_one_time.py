@@ -116,4 +116,10 @@ AT_ONE_TIME = [
         "        self.conn.parser = Protocol.parse(self.conn)",
         "        Protocol.parse(self.conn)",
     ),
+    gone(
+        "the clock is set behind what has come",
+        "tests/unit/gateway/session/test_relay.py",
+        "gateway/session/session.py",
+        "            self._effects.set_clock(link)  # once for all that has come\n",
+    ),
 ]
