@@ -92,19 +92,18 @@ class ItemLog:
 
     def hear(self, event: ModelEvent) -> list[Message]:
         """Note an event; return the messages that it makes known, or changes."""
-        match event:
-            case ModelText(delta=delta):
-                self.note_text(str(event.item_id), delta)
-            case ItemShown(item=item) | OutputItemFinished(item=item):
-                return self._shown(item)
-            case ItemTranscribed(transcript=transcript):
-                return self._transcribed(str(event.item_id), transcript)
-            case ItemTruncated(audio_end_ms=audio_end_ms):
-                return self.truncate(str(event.item_id), audio_end_ms)
-            case ItemDeleted():
-                return self._deleted(str(event.item_id))
-            case SessionUpdated(session=session):
-                self.note_session(session)
+        if type(event) is ItemShown or type(event) is OutputItemFinished:
+            return self._shown(event.item)
+        if type(event) is ModelText:
+            self.note_text(str(event.item_id), event.delta)
+        elif type(event) is ItemTranscribed:
+            return self._transcribed(str(event.item_id), event.transcript)
+        elif type(event) is ItemTruncated:
+            return self.truncate(str(event.item_id), event.audio_end_ms)
+        elif type(event) is ItemDeleted:
+            return self._deleted(str(event.item_id))
+        elif type(event) is SessionUpdated:
+            self.note_session(event.session)
         return []
 
     def note_audio(self, item_id: str, chars: int) -> float:

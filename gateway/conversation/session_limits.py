@@ -61,12 +61,12 @@ class SessionLimits:
 
 def costs(event: ModelEvent) -> list[Action]:
     """Return what a response that starts or ends means to the budget."""
-    match event:
-        case ResponseStarted(response=response):
-            return [CheckBudget(str(response.id))]
-        case ResponseFinished(response=response):
-            usage = response.usage if isinstance(response.usage, dict) else {}  # a failed response may show none
-            return [RecordUsage(str(response.id), usage, str(response.status))]
+    if type(event) is ResponseStarted:
+        return [CheckBudget(str(event.response.id))]
+    if type(event) is ResponseFinished:
+        response = event.response
+        usage = response.usage if isinstance(response.usage, dict) else {}  # a failed response may show none
+        return [RecordUsage(str(response.id), usage, str(response.status))]
     return []
 
 

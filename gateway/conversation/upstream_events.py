@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Callable, Container
 from dataclasses import dataclass
+from typing import Any, TypeAlias
 
 from gateway.conversation.actions import Action, Cancel, KeepMessages, SendToModel
 from gateway.conversation.call_table import CallTable, Owner
@@ -18,7 +19,6 @@ from gateway.conversation.turn_taking.scheduler import ResponseScheduler
 from gateway.conversation.turn_taking.slot import Active
 from gateway.conversation.turn_taking.user import Speaking
 from gateway.upstream.events import (
-    Item,
     ItemShown,
     ModelAudio,
     ModelEvent,
@@ -56,10 +56,10 @@ class UpstreamEvents:
         """Keep what is said, and return the actions that follow from the event: most events cause none."""
         if self.out_of_band.is_about(event):
             self.scheduler.heard(event, now)
-            if isinstance(event, ResponseStarted):
+            if type(event) is ResponseStarted:
                 self.scheduler.note_out_of_band(str(event.response.id))
-            return list(costs(event))
-        if isinstance(event, PlayoutStarted | PlayoutEnded):
+            return costs(event)
+        if type(event) is PlayoutStarted or type(event) is PlayoutEnded:
             self._played(event, now)
             return []
         begun = self._begins_unannounced(event, now)
@@ -69,35 +69,18 @@ class UpstreamEvents:
         said = [] if event.item is not None and is_filler_item(event.item.id) else log.hear(event)
         if type(event) is ModelText:
             return begun
+        if type(event) is ModelAudio:
+            self._sounds(event, log.note_audio(str(event.item_id), event.chars), now)
+            return begun
         kept: list[Action] = [KeepMessages(said)] if said else []
-        return [*begun, *kept, *costs(event), *self._react(event, log, now)]
+        react = _REACTIONS.get(type(event))
+        return [*begun, *kept, *([] if react is None else react(self, event, now))]
 
     @staticmethod
     def hides(event: ModelEvent, seeded: Container[str]) -> bool:
         """Return True for items that the gateway has put into the conversation by itself."""
         item_id = (event.item.id if event.item is not None else None) or event.item_id
         return is_filler_item(item_id) or (event.item is not None and item_id in seeded)
-
-    def _react(self, event: ModelEvent, log: ItemLog, now: float) -> list[Action]:
-        match event:
-            case ResponseStarted(response=response):
-                return self._started(response, now)
-            case ResponseFinished(response=response):
-                return self._ends(response, now)
-            case OutputItemStarted(item=item):
-                self.calls.item_added(item, event.response_id)
-                self.scheduler.hearing.item_began(event.response_id, item.id)
-            case OutputItemFinished(item=item):
-                return self._call_finished(item, event.response_id, now)
-            case ItemShown(item=item):
-                return self.results.echoed(item)
-            case ModelAudio(chars=chars):
-                self._sounds(event, log.note_audio(str(event.item_id), chars), now)
-            case RateLimitsUpdated(limits=limits):
-                self.scheduler.pacing.note_limits(limits, now)
-            case _:
-                return self._turn(event, now)
-        return []
 
     def _played(self, event: PlayoutStarted | PlayoutEnded, now: float) -> None:
         """Note what the server plays to the caller. A response of which only that is heard began before this epoch."""
@@ -117,14 +100,14 @@ class UpstreamEvents:
             active = slot if isinstance(slot, Active) else None
             hearing.voiced(event.response_id, active, now, self.scheduler.plays_until - seconds)
 
-    def _started(self, response: Response, now: float) -> list[Action]:
-        response_id = str(response.id)
+    def _response_started(self, event: ResponseStarted, now: float) -> list[Action]:
+        response, response_id = event.response, str(event.response.id)
         if self.scheduler.is_active(response_id):
-            return []  # an item of it came first
+            return costs(event)  # an item of it came first
         if response.is_out_of_band:
             self.scheduler.note_out_of_band(response_id)
-            return []
-        return self._begins(response_id, mark_of(response), now)
+            return costs(event)
+        return [*costs(event), *self._begins(response_id, mark_of(response), now)]
 
     def _begins(self, response_id: str, mark: str | None, now: float) -> list[Action]:
         """Begin a response. Cancel it if the user speaks: the server stops only what it was saying by then."""
@@ -142,9 +125,29 @@ class UpstreamEvents:
             unannounced = self.scheduler.is_unannounced(response_id)
         return self._begins(str(response_id), None, now) if unannounced else []
 
-    def _ends(self, response: Response, now: float) -> list[Action]:
-        self.scheduler.ended(str(response.id), str(response.status), now)
-        return self.calls.response_done(response, now)
+    def _response_finished(self, event: ResponseFinished, now: float) -> list[Action]:
+        self.scheduler.ended(str(event.response.id), str(event.response.status), now)
+        return [*costs(event), *self.calls.response_done(event.response, now)]
+
+    def _item_started(self, event: OutputItemStarted, _now: float) -> list[Action]:
+        self.calls.item_added(event.item, event.response_id)
+        self.scheduler.hearing.item_began(event.response_id, event.item.id)
+        return []
+
+    def _item_finished(self, event: OutputItemFinished, now: float) -> list[Action]:
+        item = event.item
+        actions = self.calls.item_done(item, event.response_id, now)
+        call = self.table.get(self.results.ids.of_row(item.call_id)) if item.call_id else None
+        if call is not None and call.owner is Owner.CLIENT:  # no row tells of it
+            call.position = self.calls.place(item.id)
+        return actions
+
+    def _item_shown(self, event: ItemShown, _now: float) -> list[Action]:
+        return self.results.echoed(event.item)
+
+    def _limited(self, event: RateLimitsUpdated, now: float) -> list[Action]:
+        self.scheduler.pacing.note_limits(event.limits, now)
+        return []
 
     def expire(self, now: float) -> list[Action]:
         """Give up what has not come in time. A call that waited for the end of such a response is answered."""
@@ -161,29 +164,31 @@ class UpstreamEvents:
         cancel = {"type": CANCEL_RESPONSE, "response_id": slot.response}
         return [SendToModel(self.results.ids.ours("hush", cancel))]
 
-    def _turn(self, event: ModelEvent, now: float) -> list[Action]:
-        scheduler = self.scheduler
-        match event:
-            case UserStartedSpeaking():
-                return self._barged_in(now)
-            case UserStoppedSpeaking():
-                scheduler.hearing.user_ended(now, "heard")
-                scheduler.user_ended(now, is_servers=True)
-            case UserTurnCommitted():
-                has_not_stopped = isinstance(scheduler.user, Speaking)  # not every server says that speech stopped
-                if has_not_stopped:
-                    scheduler.hearing.user_ended(now, "heard")
-                if scheduler.turns.committed() or has_not_stopped:
-                    scheduler.user_ended(now, is_servers=scheduler.detects_turns)
-            case UserStayedSilent():
-                scheduler.turns.note_silence()
-                scheduler.hearing.user_ended(now, "silent")
-                scheduler.user_ended(now, is_servers=True)
-            case UserAudioCleared():
-                scheduler.user_muted()
+    def _user_stopped(self, _event: UserStoppedSpeaking, now: float) -> list[Action]:
+        self.scheduler.hearing.user_ended(now, "heard")
+        self.scheduler.user_ended(now, is_servers=True)
         return []
 
-    def _barged_in(self, now: float) -> list[Action]:
+    def _turn_committed(self, _event: UserTurnCommitted, now: float) -> list[Action]:
+        scheduler = self.scheduler
+        has_not_stopped = isinstance(scheduler.user, Speaking)  # not every server says that speech stopped
+        if has_not_stopped:
+            scheduler.hearing.user_ended(now, "heard")
+        if scheduler.turns.committed() or has_not_stopped:
+            scheduler.user_ended(now, is_servers=scheduler.detects_turns)
+        return []
+
+    def _user_stayed_silent(self, _event: UserStayedSilent, now: float) -> list[Action]:
+        self.scheduler.turns.note_silence()
+        self.scheduler.hearing.user_ended(now, "silent")
+        self.scheduler.user_ended(now, is_servers=True)
+        return []
+
+    def _audio_cleared(self, _event: UserAudioCleared, _now: float) -> list[Action]:
+        self.scheduler.user_muted()
+        return []
+
+    def _barged_in(self, _event: UserStartedSpeaking, now: float) -> list[Action]:
         """Note that the user begins to speak; cancel the calls that their tool says are not wanted then.
 
         A call that waits for approval goes on waiting: the user may be giving it.
@@ -196,9 +201,20 @@ class UpstreamEvents:
             self.table.unwant(call)
         return [Cancel(call.job_id, CancelReason.BARGE_IN) for call in unwanted if call.job_id]
 
-    def _call_finished(self, item: Item, response_id: str | None, now: float) -> list[Action]:
-        actions = self.calls.item_done(item, response_id, now)
-        call = self.table.get(self.results.ids.of_row(item.call_id)) if item.call_id else None
-        if call is not None and call.owner is Owner.CLIENT:  # no row tells of it
-            call.position = self.calls.place(item.id)
-        return actions
+
+_Reaction: TypeAlias = Callable[[UpstreamEvents, Any, float], list[Action]]
+_REACTIONS: dict[type[ModelEvent], _Reaction] = {
+    ResponseStarted: UpstreamEvents._response_started,
+    ResponseFinished: UpstreamEvents._response_finished,
+    OutputItemStarted: UpstreamEvents._item_started,
+    OutputItemFinished: UpstreamEvents._item_finished,
+    ItemShown: UpstreamEvents._item_shown,
+    RateLimitsUpdated: UpstreamEvents._limited,
+    UserStartedSpeaking: UpstreamEvents._barged_in,
+    UserStoppedSpeaking: UpstreamEvents._user_stopped,
+    UserTurnCommitted: UpstreamEvents._turn_committed,
+    UserStayedSilent: UpstreamEvents._user_stayed_silent,
+    UserAudioCleared: UpstreamEvents._audio_cleared,
+}
+"""By the type of the event; the others mean nothing to a call or a turn. A `match` asks `isinstance` for each case,
+and the class of a struct has a metaclass: eight such questions cost as much as the answer."""

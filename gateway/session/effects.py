@@ -64,6 +64,8 @@ from ringback.telemetry import metrics
 
 log = logging.getLogger(__name__)
 
+KEPT = frozenset({KeepMessages, KeepMoments, KeepSettings, NoteTold})
+
 
 class EffectExecutor:
     """Executor of one session. What waits for Postgres or Redis runs in tasks of the session."""
@@ -103,48 +105,38 @@ class EffectExecutor:
         """Execute the actions, in order. `set_clock` is to follow."""
         if self.tracer is not None:
             self.tracer.did(link, actions, time.monotonic())
-        for action in actions:
-            await self._execute(link, action)
+        for action in actions:  # what each event brings is asked about first, by its exact type: see `events.PASSING`
+            if type(action) is SendToClient:
+                await self._client.send(action.event)
+            elif type(action) is SendToModel:
+                await self._send_to_model(link, action.event)
+            elif type(action) in KEPT:
+                self.keep(action)
+            elif type(action) is CheckBudget or type(action) is RecordUsage:
+                self._meter(link, action)
+            elif type(action) is RecordCall:
+                self._session.tasks.create_task(self._start_job(link, action))
+                await asyncio.sleep(0)  # its row is on its way before the next event is decided on
+            elif type(action) is Acknowledge:
+                self.deliveries.echoed(link, action.job_id, action.position)
+            else:
+                self._execute_rare(link, action)
 
     def set_clock(self, link: UpstreamLink) -> None:
         """Have the link's conversation woken when it next matters, if it is the one at work."""
         if link is self._session.link:
             self._session.alarm.ring_at(link.conversation.wake_at(time.monotonic()))
 
-    async def _execute(self, link: UpstreamLink, action: Action) -> None:
-        tasks = self._session.tasks
-        match action:  # what comes often is asked about first
-            case SendToClient(event):
-                await self._client.send(event)
-            case SendToModel(event):
-                await self._send_to_model(link, event)
-            case KeepMoments() | NoteTold():
-                self.keep(action)
-            case KeepMessages(messages):
-                self.transcript.keep(messages)
-            case RecordCall():
-                tasks.create_task(self._start_job(link, action))
-                await asyncio.sleep(0)  # its row is on its way before the next event is decided on
-            case Cancel():
-                tasks.create_task(self._cancel(action))
-            case Decide():
-                tasks.create_task(self._decide(action))
-            case CheckBudget() | RecordUsage():
-                self._meter(link, action)
-            case KeepSettings(session):
-                self._reader.heard_as(session)
-                self.transcript.keep_settings(session)
-            case _:
-                self._execute_on_link(link, action)
-
-    def _execute_on_link(self, link: UpstreamLink, action: Action) -> None:
-        """Execute what concerns the link, the catalog or the session as a whole."""
+    def _execute_rare(self, link: UpstreamLink, action: Action) -> None:
+        """Execute what the user, the client or the end of a connection has caused."""
         match action:
+            case Cancel():
+                self._session.tasks.create_task(self._cancel(action))
+            case Decide():
+                self._session.tasks.create_task(self._decide(action))
             case LetClientIn(upstream_id, expires_at):
                 link.announced_end = expires_at
                 self._session.tasks.create_task(self._note_upstream(link, upstream_id))
-            case Acknowledge(job_id, position):
-                self.deliveries.echoed(link, job_id, position)
             case Reopen(reason):
                 link.why_closed = reason
                 link.upstream.abort()
@@ -160,12 +152,16 @@ class EffectExecutor:
                 raise SessionEnded(code, reason)
 
     def keep(self, action: Action) -> None:
-        """Have written what was heard, and when."""
-        match action:
-            case KeepMoments(moments):
-                self.moments.keep(moments)
-            case NoteTold(told):
-                self.moments.note(told)
+        """Have written what was said and heard, and when, and what the client has set."""
+        if type(action) is KeepMoments:
+            self.moments.keep(action.moments)
+        elif type(action) is KeepMessages:
+            self.transcript.keep(action.messages)
+        elif type(action) is NoteTold:
+            self.moments.note(action.told)
+        elif type(action) is KeepSettings:
+            self._reader.heard_as(action.session)
+            self.transcript.keep_settings(action.session)
 
     async def settle(self) -> None:
         """Write into the rows what this session has heard so far, and what its conversation was given."""

@@ -133,7 +133,7 @@ class ClientRequests:
     def heard(self, event: ModelEvent) -> list[Action]:
         """Take in a server event that may confirm an event of the client."""
         taken: list[Action] = []
-        if isinstance(event, SessionUpdated):
+        if type(event) is SessionUpdated:
             self.note_session(event.session)
             settings = self.settings.taken(event.session)
             if settings is None:

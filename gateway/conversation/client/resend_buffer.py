@@ -75,17 +75,17 @@ class ResendBuffer:
 
     def heard(self, event: ModelEvent) -> None:
         """Drop what the server's event confirms."""
-        match event:
-            case UserStartedSpeaking():
-                self._speaking = True
-            case UserStoppedSpeaking():
-                self._speaking, self._turn_ends = False, len(self._sent)
-            case UserTurnCommitted():
-                self._committed()
-            case ItemShown(item=item):
-                self._echoed(item)
-            case _ if type(event) in CONFIRMATIONS:
-                self._confirmed(type(event))
+        kind = type(event)
+        if kind is UserStartedSpeaking:
+            self._speaking = True
+        elif kind is UserStoppedSpeaking:
+            self._speaking, self._turn_ends = False, len(self._sent)
+        elif kind is UserTurnCommitted:
+            self._committed()
+        elif type(event) is ItemShown:
+            self._echoed(event.item)
+        elif kind in CONFIRMATIONS:
+            self._confirmed(kind)
 
     def refused(self, event_id: object) -> None:
         """Drop an event that the server refused: it would refuse it again."""

@@ -130,7 +130,7 @@ class ResponseScheduler:
             self.slot, self._given_up = self._given_up, None
             self.credits.came_back()
         if isinstance(self.slot, Active) and response_id == self.slot.response:
-            self._hear_response(now, is_heard=isinstance(event, ModelText))
+            self._hear_response(now, is_heard=type(event) is ModelText)
 
     def heard_audio(self, seconds: float, now: float) -> bool:
         """Note so many more seconds of the model's speech on their way to the user; return False if there are none."""
