@@ -208,6 +208,11 @@ class CallTable:
             else:
                 yield call
 
+    @property
+    def any_open(self) -> bool:
+        """False if each call is surely told."""
+        return bool(self._open)
+
     def __contains__(self, call_id: str) -> bool:
         return call_id in self._calls
 

@@ -152,6 +152,8 @@ class UpstreamEvents:
     def expire(self, now: float) -> list[Action]:
         """Give up what has not come in time. A call that waited for the end of such a response is answered."""
         self.scheduler.expire(now)
+        if not self.scheduler.dead:
+            return []
         dead, self.scheduler.dead = self.scheduler.dead, []
         ends = [Response(id=response_id, status="failed") for response_id in dead]
         return [action for end in ends for action in self.calls.response_done(end, now)]

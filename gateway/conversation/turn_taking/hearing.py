@@ -301,6 +301,8 @@ class Hearing:
         """Return what is to be written by now, once."""
         for answer in [each for each in self._answers.values() if each.has_ended and self._due_at(each) <= now]:
             self._settle_by_what_is_known(answer, now, trusts_clock=True)
+        if not (self._moments or self._told):
+            return []
         moments, self._moments = self._moments, []
         told, self._told = self._told, []
         return [*([NoteTold(told)] if told else []), *([KeepMoments(moments)] if moments else [])]

@@ -132,7 +132,7 @@ RULES = (
 
 def next_ask(scheduler: ResponseScheduler, now: float) -> Ask | None:
     """Return what is due now, by the first rule that has something."""
-    if not isinstance(scheduler.slot, Idle):  # as `_free_at` says to each rule, at each event of a response
+    if not _may_ask(scheduler):
         return None
     for rule in RULES:
         if rule.at(scheduler, now) <= now:
@@ -142,6 +142,11 @@ def next_ask(scheduler: ResponseScheduler, now: float) -> Ask | None:
 
 def wake_at(scheduler: ResponseScheduler, now: float) -> float:
     """Return when `next_ask` has something, if no event comes first; infinity where only an event can tell."""
+    return min([rule.at(scheduler, now) for rule in RULES]) if _may_ask(scheduler) else inf
+
+
+def _may_ask(scheduler: ResponseScheduler) -> bool:
+    """Return False where no rule can have anything: while a response is under way, and where nothing is open."""
     if not isinstance(scheduler.slot, Idle):
-        return inf
-    return min([rule.at(scheduler, now) for rule in RULES])
+        return False
+    return scheduler.calls.any_open or bool(scheduler.waiting) or scheduler.owed_at is not None
