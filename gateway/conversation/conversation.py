@@ -15,7 +15,7 @@ Its entry points are plain functions, each of which returns a list of actions:
 
 Most frames pass: they cause no action, and `wake_at` moves to later at most. They have entry points of their own.
 
-    audio_passed(item_id, …, now)   audio of the model; `text_passed(text, now)`: a piece of its text
+    audio_passed(item_id, …, now)   audio of the model; `text_passed`, `detail_passed`: its text, details of its items
     audio_appended(append, now)     audio of the client
 """
 
@@ -57,7 +57,7 @@ from gateway.conversation.turns import UserTurns
 from gateway.conversation.upstream_errors import DOUBT_SECONDS, UpstreamErrors
 from gateway.conversation.upstream_events import UpstreamEvents
 from gateway.protocol import ClientFrame
-from gateway.upstream.events import PASSING, ErrorReported, ModelEvent, PassingText, SessionUpdated
+from gateway.upstream.events import PASSING, ErrorReported, ModelEvent, PassingDetail, PassingText, SessionUpdated
 from gateway.upstream.quirks import USUAL, Quirks
 from ringback.agents.agent import Agent
 from ringback.agents.client_policy import BROWSER, ClientPolicy
@@ -104,9 +104,7 @@ class Conversation:
         phone: Phone | None = None,
         secret: str = "",
     ) -> None:
-        self.session_id = session_id
-        self.agent = agent
-        self.tools = tools
+        self.session_id, self.agent, self.tools = session_id, agent, tools
         self._ids = ids = EventIds(epoch, secret)
         self._greets, self._epoch, self._joins = greets, epoch, joins
         self._carried_state = carried = carried or CarriedState()
@@ -166,7 +164,7 @@ class Conversation:
         return self._carried_state.untold
 
     def receive_model(self, event: ModelEvent, now: float) -> list[Action]:
-        """Take in an event of the model's server that does not pass (`audio_passed`, `text_passed`)."""
+        """Take in an event of the model's server that has not passed."""
         if not self.is_open:
             return self._open(event, now)
         event = self._handshake.seeds.named(event)
@@ -200,6 +198,13 @@ class Conversation:
             self._log.note_text(text.item_id, text.delta)
         return True
 
+    def detail_passed(self, detail: PassingDetail, now: float) -> bool | None:
+        """Note a detail of an item; return True if it goes to the client, None if `receive_model` decides."""
+        seeds = self._handshake.seeds
+        if seeds.holds(detail.item_id) or not self._scheduler.heard_text(detail.response_id, now, is_words=False):
+            return None
+        return self._view.shows_detail(detail.type, detail.item_id)
+
     def receive_client(self, frame: ClientFrame, now: float) -> list[Action]:
         """Take in a client's frame, checked by `gateway.protocol`: what goes to the model is written anew from it."""
         self.limits.note_client(frame.event["type"], now)
@@ -210,9 +215,8 @@ class Conversation:
         said = self._client.says(frame.event, self._log, now)
         if frame.event["type"] == APPEND_AUDIO:
             return said  # fifty times a second, and it makes no response due
-        hushed = (
-            self._upstream_events.cancel_response() if self._scheduler.gives_way() else []
-        )  # a filler gives way to the client
+        # A filler gives way to the client.
+        hushed = self._upstream_events.cancel_response() if self._scheduler.gives_way() else []
         return [*said, *hushed, *self._speak(now)]
 
     def remember(self, past: ConversationHistory, now: float) -> list[Action]:

@@ -201,17 +201,24 @@ class UpstreamLink:
     voices: Recording | None = None
     """Keeps both voices, if the agent has them recorded."""
 
-    def passes(self, frame: str, now: float) -> bool:
-        """Note a frame of the Realtime API that the client gets as it came; return False if it has to be parsed."""
+    def passes(self, frame: str, now: float) -> bool | None:
+        """Note a frame of the Realtime API that need not be parsed; return True if the client gets it as it came.
+
+        Return False if the client does not get it, and None if it has to be parsed.
+        """
         self.heard_at = now
         audio = self.upstream.passing_audio(frame)
         if audio is not None:
-            passes = self.conversation.audio_passed(audio[0], audio[1], now)
-            if passes and self.voices is not None:
+            if not self.conversation.audio_passed(audio[0], audio[1], now):
+                return None
+            if self.voices is not None:
                 self.voices.model_said(audio[0], audio_of(frame), now)
-            return passes
+            return True
         text = self.upstream.passing_text(frame)
-        return text is not None and self.conversation.text_passed(text, now)
+        if text is not None:
+            return self.conversation.text_passed(text, now) or None
+        detail = self.upstream.passing_detail(frame) if self.guard is None else None
+        return None if detail is None else self.conversation.detail_passed(detail, now)
 
     def parse(self, frame: str) -> ModelEvent | None:
         """Return the event in a frame of the Realtime API; None, and a line in the log, if it holds no event."""

@@ -187,10 +187,10 @@ class Session:
 
     async def _relay(self, link: UpstreamLink) -> None:
         def passes(frame: str) -> bool:
-            if not self._client.is_free or not link.passes(frame, time.monotonic()):
-                return False
-            self._client.write(frame)
-            return True
+            is_shown = link.passes(frame, time.monotonic()) if self._client.is_free else None
+            if is_shown:
+                self._client.write(frame)
+            return is_shown is not None
 
         while True:  # without a name for the first frame: it would be kept until the next one comes
             await self._receive_model(link, await link.upstream.receive(passes))
@@ -200,8 +200,8 @@ class Session:
 
     async def _receive_model(self, link: UpstreamLink, frame: str) -> None:
         now = time.monotonic()
-        if not self._client.is_free and link.passes(frame, now):
-            return await self._client.send_text(frame)
+        if not self._client.is_free and (is_shown := link.passes(frame, now)) is not None:
+            return await self._client.send_text(frame) if is_shown else None
         event = link.parse(frame)
         if type(event) is UserStartedSpeaking and link.conversation.is_speaking(now):
             metrics.BARGE_INS.inc()

@@ -18,7 +18,7 @@ from websockets.protocol import State
 
 from gateway.errors import GatewayError
 from gateway.upstream import realtime_events
-from gateway.upstream.events import ModelEvent, PassingText
+from gateway.upstream.events import ModelEvent, PassingDetail, PassingText
 from gateway.upstream.quirks import USUAL, Quirks
 from ringback.config.proxies import ProxyUnusable, is_direct
 
@@ -139,6 +139,10 @@ class Upstream(Protocol):
         """Return a piece of text that the client may get as it came; None if `read` must decide."""
         ...
 
+    def passing_detail(self, frame: str) -> PassingDetail | None:
+        """Return a detail of an item at work that the client may get as it came; None if `read` must decide."""
+        ...
+
 
 class _Connect(connect):
     """WebSocket client that follows no redirect. No Realtime API redirects, and the library would send `api-key`,
@@ -155,6 +159,7 @@ class WebSocketUpstream:
     read = staticmethod(realtime_events.read)
     passing_audio = staticmethod(realtime_events.passing_audio)
     passing_text = staticmethod(realtime_events.passing_text)
+    passing_detail = staticmethod(realtime_events.passing_detail)
 
     def __init__(self, connection: ClientConnection) -> None:
         self._connection = connection

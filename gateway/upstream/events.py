@@ -240,6 +240,28 @@ class PassingText(Struct, frozen=True, forbid_unknown_fields=True):
     obfuscation: str | None = None
 
 
+class PassingDetail(Struct, frozen=True, forbid_unknown_fields=True):
+    """A detail of an item that a response makes: that a part of it begins or ends, or more of a call's arguments.
+
+    Its frame has these fields and no other. The client gets it as it came, or does not get it.
+    """
+
+    type: str
+    response_id: Id
+    item_id: Id
+    event_id: str | None = None
+    output_index: int | None = None
+    content_index: int | None = None
+    part: dict[str, Any] | None = None
+    text: str | None = None
+    transcript: str | None = None
+    delta: str | None = None
+    arguments: str | None = None
+    name: str | None = None
+    call_id: str | None = None
+    obfuscation: str | None = None
+
+
 PASSING = frozenset({ModelText, OtherEvent})
 """Most of what a server says: it is noted and shown, and decides no more. It is found by its exact type, which costs
 a fifth of `isinstance`: the class of a struct has a metaclass."""

@@ -60,6 +60,7 @@ class PicowsUpstream(WSListener):
     read = staticmethod(realtime_events.read)
     passing_audio = staticmethod(realtime_events.passing_audio)
     passing_text = staticmethod(realtime_events.passing_text)
+    passing_detail = staticmethod(realtime_events.passing_detail)
 
     def __init__(self, quirks: Quirks) -> None:
         self._quirks = quirks

@@ -28,6 +28,7 @@ from gateway.upstream.events import (
     MalformedEvent,
     ModelEvent,
     Moment,
+    PassingDetail,
     PassingText,
     Response,
     UpstreamError,
@@ -44,6 +45,15 @@ TEXT_DELTAS = ("response.output_audio_transcript.delta", "response.output_text.d
 USER_DELTA = "conversation.item.input_audio_transcription.delta"
 DELTA = ".delta"
 """In the type of each of these: one look tells it of most other events."""
+DETAILS = frozenset(
+    f"response.{name}"
+    for name in (
+        *("content_part.added", "content_part.done"),
+        *("function_call_arguments.delta", "function_call_arguments.done"),
+        *("output_text.done", "output_audio.done", "output_audio_transcript.done"),
+    )
+)
+"""Types of events that tell more of an item at work: no decision hangs on them, and the finished item has it all."""
 HEAD_CHARS = 64
 """The type stands near the front of an event; where it does not, the event takes the longer way."""
 MAX_TEXT_CHARS = 4_096
@@ -55,6 +65,7 @@ TYPES_WITHOUT_CODE = frozenset({"invalid_request_error", "server_error", "error"
 """Types of errors that say no more than that there is one."""
 
 _find_item = re.compile(r'"item_id":\s*"([^"]{1,64})"').search
+_find_detail = re.compile("|".join(re.escape(name) for name in sorted(DETAILS))).search
 _find_delta = re.compile(r'"delta":\s*"').search
 
 
@@ -98,6 +109,7 @@ class ServerEvent(Struct):
 
 _decode = msgspec.json.Decoder(dict).decode
 _decode_text = msgspec.json.Decoder(PassingText).decode
+_decode_detail = msgspec.json.Decoder(PassingDetail).decode
 shape_of = partial(msgspec.convert, type=ServerEvent)
 
 
@@ -154,6 +166,22 @@ def passing_text(frame: str) -> PassingText | None:
         return None
     is_known = text.type in TEXT_DELTAS if text.response_id is not None else text.type == USER_DELTA
     return text if is_known else None
+
+
+def passing_detail(frame: str) -> PassingDetail | None:
+    """Return a detail of an item at work, without decoding its frame to more than the client's view looks at.
+
+    None where the frame is no such event, or has anything beside its usual fields.
+    """
+    if _find_detail(frame, 0, HEAD_CHARS) is None:
+        return None
+    if len(frame) > MAX_TEXT_CHARS or "\\u0000" in frame or frame.count("{") + frame.count("[") > MAX_DEPTH:
+        return None
+    try:
+        detail = _decode_detail(frame)
+    except (msgspec.MsgspecError, ValueError):
+        return None
+    return detail if detail.type in DETAILS else None
 
 
 # — the meaning: one row for each type that a decision hangs on —

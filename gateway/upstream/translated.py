@@ -53,6 +53,7 @@ class TranslatedUpstream:
     read = staticmethod(realtime_events.read)
     passing_audio = staticmethod(realtime_events.passing_audio)
     passing_text = staticmethod(realtime_events.passing_text)
+    passing_detail = staticmethod(realtime_events.passing_detail)
 
     def __init__(self, connection: Upstream, translation: Translation) -> None:
         self._connection = connection

@@ -127,6 +127,10 @@ class FuzzedLine:
         if text is not None and self._brain.is_open and self._brain.text_passed(text, self._now):
             self._counts["model text passed"] += 1
             return
+        detail = realtime_events.passing_detail(frame)
+        if detail is not None and self._brain.is_open and self._brain.detail_passed(detail, self._now) is not None:
+            self._counts["model detail passed"] += 1
+            return
         try:
             event = realtime_events.read(frame)
         except MalformedEvent as problem:

@@ -113,6 +113,12 @@ class ClientView:
         """Return True if `show` would change no event of a response that is only about this item."""
         return not is_filler_item(item_id) and item_id not in self._hidden
 
+    def shows_detail(self, kind: str, item_id: str) -> bool:
+        """Return True if `show` would show an event of this type that is only about this item, and change nothing."""
+        if not self.shows_as_it_came(item_id):
+            return False
+        return not kind.startswith(OF_CALLS) or self.sees_calls or item_id in self._own_calls
+
     def error(self, error: Event) -> Event:
         """Return an error as the client may know it: what the Realtime API says of an account is not for strangers."""
         if self.policy.sees_errors:

@@ -89,8 +89,7 @@ class ResponseScheduler:
 
     def send(self, create: str, by: By, now: float, about: frozenset[str] | None = None) -> None:
         """Note that a create goes out. `about`: the calls that it is about; by default all with untold results."""
-        if about is None:
-            about = frozenset(call.call_id for call in self.calls.untold())
+        about = frozenset(call.call_id for call in self.calls.untold()) if about is None else about
         self.credits.close(self._latest.create if self._latest is not None else None)
         self.hearing.asked(by, now)
         self._apply(slots.CreateSent(Asked(create, by, now, now + self.pacing.create_seconds, about)))
@@ -157,12 +156,12 @@ class ResponseScheduler:
         """Return True for a response that was announced."""
         return response_id in self._known
 
-    def heard_text(self, response_id: str | None, now: float) -> bool:
-        """Note a piece of text of the active response, or the user's (None); return False if the slot is another's."""
+    def heard_text(self, response_id: str | None, now: float, *, is_words: bool = True) -> bool:
+        """Note text, or no words, of the active response, or the user's (None); return False if it is another's."""
         if response_id is not None:
             if not self.is_active(response_id):
                 return False
-            self._hear_response(now, is_heard=True)
+            self._hear_response(now, is_heard=is_words)
         self.silent_since = None
         return True
 

@@ -10,8 +10,8 @@ import pytest
 
 from gateway.conversation.client.view import ClientView
 from gateway.protocol import read_audio
-from gateway.upstream.events import PassingText
-from gateway.upstream.realtime_events import passing_text
+from gateway.upstream.events import PassingDetail, PassingText
+from gateway.upstream.realtime_events import DETAILS, passing_detail, passing_text
 from tests.unit.gateway.conversation.script import SERVER_VAD, Script
 
 Event = dict[str, Any]
@@ -35,9 +35,9 @@ def piece(**fields: Any) -> PassingText:
     return text
 
 
-def speaking() -> Script:
+def speaking(**brain: Any) -> Script:
     """The model says something."""
-    script = Script().opened(turn_detection=SERVER_VAD)
+    script = Script(**brain).opened(turn_detection=SERVER_VAD)
     script.model({"type": "response.created", "response": RESPONSE})
     script.model({"type": "conversation.item.added", "item": MESSAGE, "previous_item_id": None})
     return script
@@ -84,8 +84,7 @@ def test_a_piece_of_what_the_user_said_is_noted_as_the_long_way_notes_it() -> No
 )
 def test_text_about_which_more_is_to_be_decided_does_not_pass(fields: Event) -> None:
     script = speaking()
-    call = {"id": "item_call", "type": "function_call", "name": "weather", "call_id": "call_1", "arguments": ""}
-    script.model({"type": "response.output_item.added", "response_id": "resp_1", "item": call})
+    script.model(CALL_ADDED)
     script.conversation._handshake.seeds.ids.add("item_seed")
     before = state(script)
     assert not script.conversation.text_passed(piece(**fields), script.now)
@@ -95,6 +94,42 @@ def test_text_about_which_more_is_to_be_decided_does_not_pass(fields: Event) -> 
 def test_no_text_passes_before_a_response_is_known() -> None:
     script = Script().opened()
     assert not script.conversation.text_passed(piece(), script.now)
+
+
+def detail(**fields: Any) -> PassingDetail:
+    found = passing_detail(json.dumps({**DETAIL, **fields}))
+    assert found is not None
+    return found
+
+
+DETAIL: Event = {"type": "response.content_part.done", "response_id": "resp_1", "item_id": "item_1"}
+CALL: Event = {"id": "item_call", "type": "function_call", "name": "weather", "call_id": "call_1", "arguments": ""}
+CALL_ADDED: Event = {"type": "response.output_item.added", "response_id": "resp_1", "item": CALL}
+
+
+@pytest.mark.parametrize("item_id", ["item_1", "item_call", "rb_say_1"], ids=["said", "of a call", "of a filler"])
+@pytest.mark.parametrize("kind", sorted(DETAILS))
+@pytest.mark.parametrize("wants", [(), ("calls",)], ids=["without calls", "with calls"])
+def test_a_detail_is_noted_and_shown_as_the_long_way_does(kind: str, item_id: str, wants: tuple[str, ...]) -> None:
+    passes, is_read = speaking(wants=wants), speaking(wants=wants)
+    for script in (passes, is_read):
+        script.model(CALL_ADDED)
+        script.now += 30.0
+    fields = {"type": kind, "item_id": item_id}
+    is_shown = passes.conversation.detail_passed(detail(**fields), passes.now)
+    assert is_read.model({**DETAIL, **fields}) == ([f"client: {kind}"] if is_shown else [])
+    assert state(passes) == state(is_read)
+
+
+@pytest.mark.parametrize(
+    "fields", [{"response_id": "resp_2"}, {"item_id": "item_seed"}], ids=["of another response", "of the past"]
+)
+def test_a_detail_about_which_more_is_to_be_decided_does_not_pass(fields: Event) -> None:
+    script = speaking()
+    script.conversation._handshake.seeds.ids.add("item_seed")
+    before = state(script)
+    assert script.conversation.detail_passed(detail(**fields), script.now) is None
+    assert state(script) == before
 
 
 def test_what_is_shown_as_it_came_is_what_the_view_would_not_change() -> None:
@@ -143,6 +178,7 @@ def test_what_passes_moves_the_next_waking_to_later_at_most(make: Any, user: lis
     script.conversation.audio_appended(append, script.now)
     script.conversation.audio_passed("item_1", 4_000, script.now)
     script.conversation.text_passed(piece(), script.now)
+    script.conversation.detail_passed(detail(), script.now)
     later = script.conversation.wake_at(script.now)
     assert asked < inf
     assert later >= asked

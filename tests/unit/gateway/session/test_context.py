@@ -129,17 +129,30 @@ def test_an_alarm_forgets_the_moment_at_which_it_has_rung_or_was_stopped(is_stop
 
 AUDIO = '{"type":"response.output_audio.delta","item_id":"item_1","delta":"AAAA"}'
 TEXT = '{"type":"response.output_text.delta","response_id":"resp_1","item_id":"item_1","delta":"Hi"}'
+DETAIL = '{"type":"response.content_part.done","response_id":"resp_1","item_id":"item_1"}'
+ARGUMENTS = DETAIL.replace("content_part", "function_call_arguments")
 STARTED = {"type": "response.created", "response": {"id": "resp_1", "conversation_id": "conv_1"}}
 
 
 @pytest.mark.parametrize(
     ("frame", "passes"),
-    [(AUDIO, True), (TEXT, True), (TEXT.replace("resp_1", "resp_2"), False), ('{"type":"response.done"}', False)],
-    ids=["audio", "text", "text of another response", "what is to be read"],
+    [
+        *((AUDIO, True), (TEXT, True), (TEXT.replace("resp_1", "resp_2"), None)),
+        *((DETAIL, True), (ARGUMENTS, False), (DETAIL.replace("resp_1", "resp_2"), None)),
+        ('{"type":"response.done"}', None),
+    ],
+    ids=["audio", "text", "of another response", "detail", "of a call", "of another’s", "what is to be read"],
 )
-def test_a_link_lets_audio_and_text_pass_and_shows_that_it_is_alive(frame: str, passes: bool) -> None:
+def test_a_link_lets_pass_what_decides_nothing_and_shows_that_it_is_alive(frame: str, passes: bool | None) -> None:
     script, upstream = Script().opened(), WebSocketUpstream(cast(Any, None))
     script.model(STARTED, json.loads(AUDIO))  # the first audio of a response is looked at
     link = UpstreamLink(1, upstream, script.conversation)
     assert link.passes(frame, script.now) is passes
     assert link.heard_at == script.now
+
+
+def test_a_guard_looks_at_each_detail() -> None:
+    script = Script().opened()
+    script.model(STARTED)
+    link = UpstreamLink(1, WebSocketUpstream(cast(Any, None)), script.conversation, guard=cast(Any, object()))
+    assert link.passes(DETAIL, script.now) is None

@@ -31,6 +31,7 @@ class Server:
     read = staticmethod(WebSocketUpstream.read)
     passing_audio = staticmethod(WebSocketUpstream.passing_audio)
     passing_text = staticmethod(WebSocketUpstream.passing_text)
+    passing_detail = staticmethod(WebSocketUpstream.passing_detail)
 
     def __init__(self, *bursts: list[str]) -> None:
         self._bursts = deque(bursts)

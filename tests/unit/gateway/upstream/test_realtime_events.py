@@ -13,7 +13,15 @@ from hypothesis import strategies as st
 
 from gateway.upstream import events
 from gateway.upstream.events import MAX_ID_CHARS, MalformedEvent
-from gateway.upstream.realtime_events import MAX_DEPTH, MAX_TEXT_CHARS, passing_audio, passing_text, read
+from gateway.upstream.realtime_events import (
+    DETAILS,
+    MAX_DEPTH,
+    MAX_TEXT_CHARS,
+    passing_audio,
+    passing_detail,
+    passing_text,
+    read,
+)
 
 REQUIRED = {
     "error": "error",
@@ -203,6 +211,40 @@ def test_text_with_more_to_it_takes_the_long_way(fields: dict[str, Any]) -> None
 
 def test_so_does_text_whose_type_stands_last() -> None:
     assert passing_text(json.dumps(dict(reversed({**PIECE, "delta": "x" * 64}.items())))) is None
+
+
+DETAIL = {"type": "response.content_part.done", "event_id": "e", "response_id": "r", "item_id": "i", "output_index": 0}
+PART = {"type": "audio", "transcript": "Hi"}
+
+
+@pytest.mark.parametrize("kind", sorted(DETAILS))
+def test_a_detail_passes_with_what_the_long_way_reads_of_it_and_decides_nothing_there(kind: str) -> None:
+    frame = json.dumps({**DETAIL, "type": kind, "part": PART, "arguments": "{}", "name": "weather", "call_id": "c"})
+    detail, event = passing_detail(frame), read(frame)
+    assert detail is not None
+    assert type(event) is events.OtherEvent
+    assert (detail.type, detail.item_id, detail.response_id) == (kind, event.item_id, event.response_id)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"type": "response.output_text.delta"},
+        {"type": "x", "event_id": "response.content_part.done"},
+        {"transcript": 7},
+        {"transcript": "\0"},
+        {"transcript": "x" * MAX_TEXT_CHARS},
+        {"part": {"nested": json.loads("[" * MAX_DEPTH + "]" * MAX_DEPTH)}},
+        {"item_id": None},
+        {"item_id": "x" * (MAX_ID_CHARS + 1)},
+        {"response_id": None},
+        *({name: None} for name in ("item", "response", "session", "error", "previous_item_id")),
+    ],
+    ids=str,
+)
+def test_a_detail_with_more_to_it_takes_the_long_way(fields: dict[str, Any]) -> None:
+    assert passing_detail(json.dumps(DETAIL)) is not None
+    assert passing_detail(json.dumps({**DETAIL, **fields})) is None
 
 
 VALUES = st.recursive(
