@@ -57,7 +57,7 @@ from gateway.conversation.turns import UserTurns
 from gateway.conversation.upstream_errors import DOUBT_SECONDS, UpstreamErrors
 from gateway.conversation.upstream_events import UpstreamEvents
 from gateway.protocol import ClientFrame
-from gateway.upstream.events import PASSING, ErrorReported, ModelEvent, PassingDetail, PassingText, SessionUpdated
+from gateway.upstream.events import WITHIN_A_TURN, ErrorReported, ModelEvent, PassingDetail, PassingText, SessionUpdated
 from gateway.upstream.quirks import USUAL, Quirks
 from ringback.agents.agent import Agent
 from ringback.agents.client_policy import BROWSER, ClientPolicy
@@ -168,17 +168,15 @@ class Conversation:
         if not self.is_open:
             return self._open(event, now)
         event = self._handshake.seeds.named(event)
-        passes = type(event) in PASSING
         is_ours = type(event) is SessionUpdated and self._client.settings.answers_ours
-        actions = [] if passes else self._client.heard(event)
-        actions += (heard := self._upstream_events.hear(event, self._log, now))
+        actions = [*self._client.heard(event), *self._upstream_events.hear(event, self._log, now)]
         self.limits.note_turn(self._turns.number, now)
         if type(event) is ErrorReported:
             return [*actions, *self._upstream_errors.hear(event, now), *self._speak(now)]
         visible = self._view.show(event.raw)
         if visible is not None and not is_ours and not self._upstream_events.hides(event, self._handshake.seeds.ids):
             actions.append(SendToClient(visible))
-        return actions if passes and not heard else [*actions, *self._speak(now)]  # what passes makes nothing due
+        return actions if type(event) in WITHIN_A_TURN else [*actions, *self._speak(now)]
 
     def audio_passed(self, item_id: str, chars: int, now: float) -> bool:
         """Note so many characters of the model's audio, which go straight to the client.

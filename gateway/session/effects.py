@@ -105,7 +105,7 @@ class EffectExecutor:
         """Execute the actions, in order. `set_clock` is to follow."""
         if self.tracer is not None:
             self.tracer.did(link, actions, time.monotonic())
-        for action in actions:  # what each event brings is asked about first, by its exact type: see `events.PASSING`
+        for action in actions:  # what comes often is asked about first; why by exact type, `WITHIN_A_TURN` says
             if type(action) is SendToClient:
                 await self._client.send(action.event)
             elif type(action) is SendToModel:

@@ -262,9 +262,10 @@ class PassingDetail(Struct, frozen=True, forbid_unknown_fields=True):
     obfuscation: str | None = None
 
 
-PASSING = frozenset({ModelText, OtherEvent})
-"""Most of what a server says: it is noted and shown, and decides no more. It is found by its exact type, which costs
-a fifth of `isinstance`: the class of a struct has a metaclass."""
+WITHIN_A_TURN = frozenset({ModelText, OtherEvent, ItemShown, ItemTranscribed, OutputItemStarted})
+"""Most of what a server says: it shows more of a turn, and neither begins nor ends one. So nothing is due behind it
+that was not due before. It is found by its exact type, which costs a third of `isinstance`: the class of a struct has
+a metaclass."""
 
 ModelEvent: TypeAlias = (
     SessionCreated

@@ -10,9 +10,9 @@ import pytest
 
 from gateway.conversation.client.view import ClientView
 from gateway.protocol import read_audio
-from gateway.upstream.events import PassingDetail, PassingText
+from gateway.upstream.events import WITHIN_A_TURN, PassingDetail, PassingText
 from gateway.upstream.realtime_events import DETAILS, passing_detail, passing_text
-from tests.unit.gateway.conversation.script import SERVER_VAD, Script
+from tests.unit.gateway.conversation.script import SERVER_VAD, Script, call, created, done, echo, meant
 
 Event = dict[str, Any]
 PIECE: Event = {
@@ -159,11 +159,42 @@ def test_audio_without_a_name_gets_one_of_the_gateways() -> None:
     assert str(script.conversation.audio_appended(append, script.now).event_id).startswith("rb_client_")
 
 
+SHOWN: Event = {"type": "conversation.item.done", "item": {**MESSAGE, "status": "completed"}}
+TRANSCRIBED: Event = {
+    "type": "conversation.item.input_audio_transcription.completed",
+    "item_id": "item_1",
+    "transcript": "Hi",
+}
+
+
+def late() -> Script:
+    """A result waits until both sides are quiet."""
+    script = Script().opened(turn_detection=SERVER_VAD)
+    script.model(created("R1"), call("a"), done("R1"))
+    script.recorded(*script.records)
+    script.model(SPEAKS, STOPS)
+    script.deliver("a")
+    return script
+
+
 def pending() -> Script:
     """The client has asked for a response, and the conversation wants to be woken if none begins."""
     script = Script().opened(turn_detection=SERVER_VAD)
     script.client(type="response.create")
     return script
+
+
+@pytest.mark.parametrize("event", [SHOWN, TRANSCRIBED, CALL_ADDED, echo("a"), DETAIL], ids=lambda event: event["type"])
+@pytest.mark.parametrize("make", [speaking, pending, late], ids=lambda make: make.__name__)
+@pytest.mark.parametrize("user", [[], [SPEAKS], [SPEAKS, STOPS]], ids=["silent", "speaking", "turn taken"])
+def test_what_is_within_a_turn_makes_nothing_due(make: Any, user: list[Event], event: Event) -> None:
+    script = make()
+    script.model(*user)
+    script.now += 0.1
+    asked = script.conversation.wake_at(script.now)
+    assert type(meant(event)) in WITHIN_A_TURN
+    script.model(event)
+    assert script.conversation.wake_at(script.now) >= asked
 
 
 @pytest.mark.parametrize("make", [speaking, pending], ids=lambda make: make.__name__)
