@@ -11,11 +11,12 @@ in the wrong direction (`not`, `if`, `oneOf`).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
+from jsonschema.validators import extend
 
 MAX_STEPS = 10_000
 """Parts of the schema times parts of the arguments: each pair is compared once at most, in about 10 µs."""
@@ -34,7 +35,7 @@ class ArgumentCheck:
     def __init__(self, schema: Any) -> None:
         judged = _judged(schema, MAX_DEPTH)
         self._parts = size_of(judged)
-        self._validator = Draft202012Validator(judged)
+        self._validator = _Validator(judged)
 
     def misfits(self, arguments: Any) -> list[ValidationError]:
         """Return each place where the arguments do not fit; [] if the check would take too long."""
@@ -57,6 +58,23 @@ def size_of(value: Any) -> int:
         elif isinstance(each, str):
             parts += len(each) // CHARS_OF_A_PART
     return parts
+
+
+def _properties(validator: Any, properties: Any, instance: Any, schema: Any) -> Iterator[ValidationError]:
+    """Check properties as jsonschema does, which makes a validator for each: one that fits its type, and has nothing
+    beside that to fit, needs none.
+    """
+    if validator.is_type(instance, "object"):
+        left = {name: part for name, part in properties.items() if not _has_its_type(validator, part, instance, name)}
+        yield from Draft202012Validator.VALIDATORS["properties"](validator, left, instance, schema)
+
+
+def _has_its_type(validator: Any, part: Any, instance: dict[str, Any], name: str) -> bool:
+    kind = part.get("type") if isinstance(part, dict) and len(part) == 1 else None
+    return isinstance(kind, str) and name in instance and bool(validator.is_type(instance[name], kind))
+
+
+_Validator = extend(Draft202012Validator, {"properties": _properties})  # type: ignore[no-untyped-call]
 
 
 def _judged(schema: Any, depth: int) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import sys
 from typing import Any
 
 import pytest
+from jsonschema import Draft202012Validator
 
 from ringback.tools.argument_check import MAX_STEPS, ArgumentCheck, size_of
 
@@ -47,6 +48,18 @@ def fits(schema: Any, value: Any) -> bool:
 def test_what_is_judged_is_judged_as_json_schema_says(schema: Any, fitting: Any, misfit: Any) -> None:
     assert fits(schema, fitting)
     assert not fits(schema, misfit)
+
+
+VALUES: list[Any] = [None, True, 0, 1.0, 1.5, "x", [], ["x"], {}, {"a": 1}]
+KINDS = ("object", "array", "string", "number", "integer", "boolean", "null")
+
+
+@pytest.mark.parametrize("part", [*({"type": kind} for kind in KINDS), {"type": ["string", "null"]}, {}, True, False])
+def test_a_property_is_judged_as_jsonschema_judges_it(part: Any) -> None:
+    schema = about(part)
+    for arguments in [*({"a": value} for value in VALUES), {"b": 1}, *VALUES]:
+        found, wanted = ArgumentCheck(schema).misfits(arguments), Draft202012Validator(schema).iter_errors(arguments)
+        assert [(each.message, each.json_path) for each in found] == [(each.message, each.json_path) for each in wanted]
 
 
 @pytest.mark.parametrize(
