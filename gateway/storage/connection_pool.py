@@ -1,8 +1,8 @@
 """Pool of connections to Postgres, for the gateway's event loop.
 
-The connection that was used last is the first to be used again. So few connections carry most statements, and each
-statement is already prepared there. A statement that needs a new connection opens it in its own task: if Postgres is
-away, it hears so at once.
+A statement takes a free connection that has run it before: there Postgres has parsed and planned it. Among these, and
+where none has, the connection that was used last is the first to be used again: so few connections carry most
+statements. A statement that needs a new connection opens it in its own task: if Postgres is away, it hears so at once.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from ringback.postgres.connections import (
     is_cut,
     is_pooled,
 )
+from ringback.postgres.statement import Bound
 from ringback.telemetry import metrics
 
 AWAY_SECONDS = 0.1
@@ -63,13 +64,16 @@ class ConnectionPool:
         """When to try to open a connection again, by the monotonic clock."""
         self.in_use = 0
 
-    def connection(self) -> AbstractAsyncContextManager[AsyncConnection]:
+    def connection(self, statement: Bound | None = None) -> AbstractAsyncContextManager[AsyncConnection]:
         """Take a connection that no other task uses. Behind a pooler, it is in a transaction with its bounds.
+
+        Args:
+            statement: what it is taken for.
 
         Raises:
             psycopg.Error, OSError: there is none.
         """
-        return Taken(self)
+        return Taken(self, statement)
 
     def transaction(self) -> AbstractAsyncContextManager[AsyncConnection]:
         """Take a connection, and commit all statements of the context at its end, or none."""
@@ -110,7 +114,7 @@ class ConnectionPool:
         while self._idle:
             await self._idle.pop().close()
 
-    async def take(self) -> AsyncConnection:
+    async def take(self, statement: Bound | None = None) -> AsyncConnection:
         """Return a connection that no other task uses until it is given back."""
         if self._places.locked():
             await self._wait_for_place()
@@ -118,10 +122,13 @@ class ConnectionPool:
             await self._places.acquire()
         self.in_use += 1
         try:
-            return self._idle.pop() if self._idle else await self._open()
+            connection = self._choose(statement) if self._idle else await self._open()
         except BaseException:
             self._leave_place()
             raise
+        if statement is not None and statement.is_kept:
+            connection.has_run.add(statement.text)
+        return connection
 
     async def give_back(self, connection: AsyncConnection) -> None:
         """Have other tasks use a connection that `take` has returned. One that is amid a statement is closed."""
@@ -134,6 +141,14 @@ class ConnectionPool:
             await connection.close()
         finally:
             self._leave_place()
+
+    def _choose(self, statement: Bound | None) -> AsyncConnection:
+        """Return the idle connection that was used last, of those that have run the statement if there are any."""
+        if statement is not None:
+            for place in range(len(self._idle) - 1, -1, -1):
+                if statement.text in self._idle[place].has_run:
+                    return self._idle.pop(place)
+        return self._idle.pop()
 
     def _leave_place(self) -> None:
         self.in_use -= 1
@@ -181,18 +196,20 @@ class Taken:
     It is a class, as each statement takes one: of an async generator the event loop would keep account.
 
     Args:
+        statement: what it is taken for.
         commits: it is in a transaction in any case.
     """
 
-    __slots__ = ("_commits", "_connection", "_pool", "_transaction")
+    __slots__ = ("_commits", "_connection", "_pool", "_statement", "_transaction")
 
-    def __init__(self, pool: ConnectionPool, *, commits: bool = False) -> None:
+    def __init__(self, pool: ConnectionPool, statement: Bound | None = None, *, commits: bool = False) -> None:
         self._pool = pool
+        self._statement = statement
         self._commits = commits
         self._transaction: AbstractAsyncContextManager[None] | None = None
 
     async def __aenter__(self) -> AsyncConnection:
-        connection = self._connection = await self._pool.take()
+        connection = self._connection = await self._pool.take(self._statement)
         if self._commits or is_pooled(connection):
             self._transaction = self._pool.committed(connection)
             try:

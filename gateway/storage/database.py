@@ -106,7 +106,7 @@ class Store:
         async def run(connection: AsyncConnection) -> list[Any]:
             return await (await execute_async(connection, ready)).fetchall()
 
-        return await self._once_more_if_cut(run)
+        return await self._once_more_if_cut(run, partial(self._pool.connection, ready))
 
     async def rows_of(self, tenant: str, statement: Runnable) -> list[Any]:
         """Run a statement that reads, behind the second wall: Postgres hides the rows of every other tenant."""
@@ -125,7 +125,7 @@ class Store:
         async def run(connection: AsyncConnection) -> int:
             return (await execute_async(connection, ready)).rowcount
 
-        return await self._once_more_if_cut(run)
+        return await self._once_more_if_cut(run, partial(self._pool.connection, ready))
 
     async def together(self, first: Runnable, *others: Runnable) -> list[list[Any]]:
         """Run statements in one transaction, in order, and return the rows of each.
@@ -159,8 +159,7 @@ class Store:
     async def close(self) -> None:
         await self._pool.close()
 
-    async def _once_more_if_cut(self, run: Callable[[AsyncConnection], Awaitable[T]], take: Take | None = None) -> T:
-        take = take or self._pool.connection
+    async def _once_more_if_cut(self, run: Callable[[AsyncConnection], Awaitable[T]], take: Take) -> T:
         try:
             return await _once(run, take)
         except NotSent as problem:

@@ -42,6 +42,11 @@ class AsyncConnection(psycopg.AsyncConnection[Any]):
 
     answer_seconds = inf
 
+    def __init__(self, pgconn: PGconn) -> None:
+        super().__init__(pgconn)
+        self.has_run: set[bytes] = set()
+        """Texts of the kept statements that ran here: Postgres has parsed and planned them for this connection."""
+
     async def wait(self, gen: PQGen[T], interval: float = LOOK_SECONDS, *more: Any, **named: Any) -> T:
         """Do as `Connection.wait`."""
         return await super().wait(_answered(gen, self.pgconn, self.answer_seconds), LOOK_SECONDS, *more, **named)

@@ -33,7 +33,7 @@ from ringback.postgres.statement import Bound, Runnable, bound
 from ringback.postgres.url import read
 
 Connection: TypeAlias = psycopg.Connection[Any]
-AsyncConnection: TypeAlias = psycopg.AsyncConnection[Any]
+AsyncConnection: TypeAlias = answers.AsyncConnection
 
 DIALECT = "postgresql+psycopg://"
 AT_SECOND_USE, NEVER = 1, None
@@ -143,7 +143,7 @@ def connect(
     return connection
 
 
-async def connect_async(url: str, name: str, connect_seconds: int, bounds: Bounds) -> psycopg.AsyncConnection[Any]:
+async def connect_async(url: str, name: str, connect_seconds: int, bounds: Bounds) -> AsyncConnection:
     """Connect as `connect` does, for an event loop."""
     connection = await answers.AsyncConnection.connect(
         **connect_arguments(url, name, connect_seconds),

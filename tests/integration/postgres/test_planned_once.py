@@ -11,7 +11,7 @@ from sqlalchemy import Select, func, literal, select
 
 from gateway.storage.database import Store, open_pool
 from ringback.postgres.connections import Bounds, connect, execute
-from ringback.postgres.statement import Bound, joined, statement
+from ringback.postgres.statement import Bound, bound, joined, statement
 from ringback.statements.jobs import deliveries
 from ringback.statements.sessions import lifecycle
 from tests.servers import in_dialect
@@ -67,6 +67,28 @@ async def test_what_comes_again_is_planned_once_however_many_rows_it_is_for(stor
         await store.rows(joined([deliveries.mark(each, "gw", 1, [each]) for each in ids]))
     (found,) = await store.rows(PLANS)
     assert found == (2 * (TIMES - 1), 0)  # the first run of each is not prepared
+
+
+async def test_a_statement_takes_a_connection_that_has_run_it(database: str) -> None:
+    """Each other one would parse and plan it anew."""
+    pool = open_pool(database, 2)
+    known, other, unknown = how_it_is_planned(1), lifecycle.owners([]), lifecycle.held_sessions("gw")
+    search = bound(asked_anew(1))
+    async with pool.connection(known) as first, pool.connection(other) as second:
+        assert first is not second
+    async with pool.connection(unknown) as found:
+        assert found is first, "it was given back last"
+    async with pool.connection(other) as found:
+        assert found is second
+    for again in (known, unknown, known):
+        async with pool.connection(again) as found:
+            assert found is first
+    async with pool.connection(search) as found:
+        assert found is first
+        async with pool.connection(known) as found:
+            assert found is second, "what is free is taken all the same"
+    assert search.text not in first.has_run, "what is built when it is asked comes once"
+    await pool.close()
 
 
 def test_so_is_a_workers_statement(connection: psycopg.Connection[tuple[str, int]]) -> None:
