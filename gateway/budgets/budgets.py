@@ -178,7 +178,8 @@ class Budgets:
         """Try for the last time to write the rows that wait."""
         try:
             async with asyncio.timeout(LAST_SECONDS):
-                await self._write_waiting()
+                while self._waiting and await self._write_waiting():
+                    pass
         except TimeoutError:
             pass
         if self._waiting:
@@ -246,12 +247,18 @@ class Budgets:
         return self._known[tenant][1]
 
     async def _write_waiting(self) -> bool:
-        """Write the rows that wait, oldest first. Return False if Postgres is away."""
+        """Write the rows that wait by now, oldest first. Return False if Postgres is away.
+
+        What comes meanwhile waits for the next time, or a busy gateway would write all the time, a few rows each.
+        """
         async with self._writing:  # a budget is not asked before another task has written what that task took
             self._any_waits.clear()
-            while self._waiting:
-                if not await self._write([self._waiting.popleft() for _ in range(min(AT_ONCE, len(self._waiting)))]):
+            left = len(self._waiting)
+            while left:
+                rows = [self._waiting.popleft() for _ in range(min(AT_ONCE, left))]
+                if not await self._write(rows):
                     return False
+                left -= len(rows)
         return True
 
     async def _write(self, rows: Sequence[ResponseUsage]) -> bool:

@@ -22,7 +22,7 @@ from gateway.retry import until_done
 from gateway.session.context import GatewayContext, SessionState
 from gateway.session.delivery_recorder import DeliveryRecorder
 from gateway.small_event import Errand
-from gateway.storage.gathered_writes import Run, next_beat
+from gateway.storage.gathered_writes import Run, in_steps, next_beat
 from ringback.history.operators import MAX_REASON, ActName
 from ringback.moments import MOMENTS_AT_MOST, Moment
 from ringback.statements.jobs import deliveries
@@ -92,11 +92,11 @@ class MomentWriter:
         """Write all that waits. Return False if it cannot be written now.
 
         Args:
-            run: runs the statements; None: at once, without those of other sessions.
+            run: runs the statements, and what comes meanwhile waits for the next beat; None: at once, without those of
+                other sessions, until nothing waits.
         """
-        run = run or self._gateway.store.rows
         try:
-            return await self._write_told(run) and await self._write_moments(run)
+            return await self._write_told(run or self._gateway.store.rows) and await self._write_moments(run)
         except psycopg.DataError:
             log.exception("moments given up: session %s; Postgres refuses them", self._session.session_id)
             self._moments.clear()
@@ -127,18 +127,20 @@ class MomentWriter:
                 self._gateway.on_heard(row.tool, row.queue, float(row.waited))
         return True
 
-    async def _write_moments(self, run: Run) -> bool:
+    async def _write_moments(self, run: Run | None) -> bool:
         """Write moments, the oldest first. Return False if none was written: another epoch may have begun."""
         if not self._is_counted:
             await self._count_earlier()
-        while self._moments:
-            batch = list(self._moments.items())[:AT_ONCE]
-            held = self._session.session_id, self._gateway.gateway_id, self._session.epoch
-            rows = await run(moments.save(*held, batch, self._clock()))
-            if not rows:
-                return False
-            for number, _ in batch:
-                self._moments.pop(number, None)
+        while waiting := list(self._moments.items()):
+            for batch in in_steps(waiting, AT_ONCE):
+                held = self._session.session_id, self._gateway.gateway_id, self._session.epoch
+                rows = await (run or self._gateway.store.rows)(moments.save(*held, batch, self._clock()))
+                if not rows:
+                    return False
+                for number, _ in batch:
+                    self._moments.pop(number, None)
+            if run is not None:
+                break
         return True
 
     async def _count_earlier(self) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any
 
@@ -22,7 +22,7 @@ from gateway.conversation.actions import Event
 from gateway.retry import until_done
 from gateway.session.context import GatewayContext, SessionState
 from gateway.small_event import Errand
-from gateway.storage.gathered_writes import Run, next_beat
+from gateway.storage.gathered_writes import Run, in_steps, next_beat
 from gateway.token_bucket import TokenBucket
 from ringback.statements.sessions import items, lifecycle
 from ringback.statements.sessions.items import PICTURE_CHARS_AT_MOST, Message, without_pictures
@@ -101,16 +101,20 @@ class TranscriptWriter:
         """Write all that waits. Return False if it cannot be written now.
 
         Args:
-            run: runs the statements that write messages; None: at once, without those of other sessions.
+            run: runs the statements that write messages, and what comes meanwhile waits for the next beat; None: at
+                once, without those of other sessions, until nothing waits.
         """
         async with self._writing:
-            return await self._flush(run or self._store.rows)
+            return await self._flush(run)
 
-    async def _flush(self, run: Run) -> bool:
+    async def _flush(self, run: Run | None) -> bool:
         try:
-            while self._waiting:
-                if not await self._write(list(self._waiting.values())[:AT_ONCE], run):
-                    return False
+            while waiting := list(self._waiting.values()):
+                for batch in in_steps(waiting, AT_ONCE):
+                    if not await self._write(batch, run or self._store.rows):
+                        return False
+                if run is not None:
+                    break
             if self._settings is not None:
                 await self._write_settings(self._settings)
         except (psycopg.Error, OSError) as problem:
@@ -121,7 +125,7 @@ class TranscriptWriter:
             return False
         return True
 
-    async def _write(self, batch: list[Message], run: Run) -> bool:
+    async def _write(self, batch: Sequence[Message], run: Run) -> bool:
         """Write some messages. Return False if none was written.
 
         Then another gateway holds the session, or its epoch has changed: the next attempt names the new one.

@@ -8,8 +8,8 @@ many sessions it has (ADR 0089).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import Any, TypeAlias
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from typing import Any, TypeAlias, TypeVar
 from uuid import UUID
 
 from gateway.storage.database import Store
@@ -21,6 +21,7 @@ BEAT_SECONDS = 0.25
 WINDOW_SECONDS = 0.005
 """How long the first session of a beat waits for the others, which wake at the same moment."""
 
+T = TypeVar("T")
 Run: TypeAlias = Callable[[Bound], Awaitable[list[Any]]]
 """Runs a statement of one session, and returns its rows."""
 
@@ -33,6 +34,12 @@ async def next_beat(seconds: float = BEAT_SECONDS) -> None:
 def until_beat(now: float, seconds: float) -> float:
     """Return how long it is until the next beat; never 0, so that what a beat writes may gather until the next."""
     return seconds - now % seconds
+
+
+def in_steps(waiting: Sequence[T], at_once: int) -> Iterator[Sequence[T]]:
+    """Yield what waits in pieces of so many, for a statement each."""
+    for first in range(0, len(waiting), at_once):
+        yield waiting[first : first + at_once]
 
 
 class GatheredWrites(Gathering):

@@ -8,6 +8,10 @@ import pytest
 from sqlalchemy import delete, func, select, text
 
 from gateway.conversation.actions import RecordUsage
+from gateway.storage.connection_pool import ConnectionPool
+from gateway.storage.database import Store, open_pool
+from ringback.config.settings import postgres_url
+from ringback.postgres.statement import Runnable
 from ringback.tables import responses, sessions, usage_days
 from tests.integration.budgets.budget_rows import AGENT, ANN, BOB, MODEL, TOLD, Metered, World, tell
 
@@ -38,6 +42,26 @@ def test_what_a_response_used_is_written_once_and_summed_up(database: str) -> No
             20,
             1280,
         )
+
+    tell(database, story)
+
+
+def test_what_many_responses_used_is_summed_up_once_for_each_session_and_user(database: str) -> None:
+    """In one statement, and once more in another, in which some are told again."""
+
+    async def story(world: World) -> None:
+        whose = {await world.opened(caller): caller for caller in (ANN, ANN, BOB)}
+        for told in (3, 5):
+            for session_id, caller in whose.items():
+                usage = Metered(world.budgets, session_id, caller, AGENT, MODEL)
+                for number in range(told):
+                    usage.ended(1, RecordUsage(f"resp_{number}", TOLD, "completed"))
+            await world.budgets.close()
+        rows = await world.store.rows(select(sessions))
+        assert [(row.tokens, row.micros) for row in rows] == [(550, 3_200)] * len(whose)
+        days = await world.store.rows(select(usage_days).order_by(usage_days.c.user_id))
+        sums = [(day.user_id, day.responses, day.input_tokens, day.output_tokens, day.micros) for day in days]
+        assert sums == [("ann", 10, 1_000, 100, 6_400), ("bob", 5, 500, 50, 3_200)]
 
     tell(database, story)
 
@@ -186,6 +210,38 @@ def test_where_no_budget_holds_usage_waits_for_that_of_others_and_is_written_soo
         settling.cancel()
         days = await world.store.rows(select(usage_days).order_by(usage_days.c.user_id))
         assert [(day.user_id, day.responses, day.input_tokens) for day in days] == [("ann", 2, 200), ("bob", 1, 100)]
+
+    tell(database, story)
+
+
+class Busy(Store):
+    """Store in which another response ends while one is written, until there are as many as these."""
+
+    def __init__(self, pool: ConnectionPool, responses: int) -> None:
+        super().__init__(pool)
+        self.responses, self.usage, self.written = responses, list[Metered](), list[str]()
+
+    async def count(self, statement: Runnable) -> int:
+        for usage in self.usage:
+            self.written.append(f"resp_{len(self.written) + 1}")
+            if len(self.written) < self.responses:
+                usage.ended(1, RecordUsage(f"resp_{len(self.written) + 1}", TOLD, "completed"))
+        return await super().count(statement)
+
+
+def test_what_comes_while_usage_is_written_waits_for_the_next_time(database: str) -> None:
+    """Or a busy gateway would write all the time, a response each."""
+
+    async def story(world: World) -> None:
+        pool = open_pool(postgres_url(database), 1)
+        busy = World(store := Busy(pool, 4), tokens_per_day=1_000)
+        store.usage.append(usage := Metered(busy.budgets, await world.opened(), ANN, AGENT, MODEL))
+        assert await usage.record(1, RecordUsage("resp_1", TOLD, "completed")) is None
+        assert store.written == ["resp_1"]
+        await busy.budgets.close()
+        assert len(store.written) == 4, "a gateway that ends writes until nothing waits"
+        await pool.close()
+        assert await world.one(select(func.count()).select_from(responses)) == 4
 
     tell(database, story)
 

@@ -10,7 +10,7 @@ import pytest
 
 from gateway.session.transcript_writer import TranscriptWriter
 from gateway.storage.database import Store, open_pool
-from ringback.postgres.statement import Bound
+from ringback.postgres.statement import Bound, Runnable
 from ringback.statements.sessions import items, lifecycle
 from ringback.statements.sessions.items import Message
 from tests.integration.statements.statement_rows import Rows, world
@@ -89,3 +89,33 @@ def test_messages_are_written_with_those_of_others_and_pictures_by_themselves(ro
     (with_others,) = asyncio.run(flushed())
     assert [each["item_id"] for each in with_others.given["messages"]] == ["item_1"]
     assert kept(rows) == [1, 2]
+
+
+def test_what_is_said_while_a_beat_is_written_waits_for_the_next(rows: Rows, database: str) -> None:
+    """Or a busy gateway would write all the time, a few each. What is written at once is written to the end."""
+    written: list[list[str]] = []
+
+    class Talking(Store):
+        """Store in which another message comes while some are written."""
+
+        async def rows(self, statement: Runnable) -> list[Any]:
+            assert isinstance(statement, Bound)
+            written.append([each["item_id"] for each in statement.given["messages"]])
+            if len(written) < 4:
+                transcript.keep([message(len(written) + 1)])
+            return await super().rows(statement)
+
+    pool = open_pool(database, 1)
+    store = Talking(pool)
+    transcript = TranscriptWriter(gateway_context(store), session_state(rows.session))
+
+    async def flushed() -> None:
+        transcript.keep([message(1)])
+        assert await transcript.flush(store.rows)
+        assert written == [["item_1"]]
+        assert await transcript.flush()
+        await pool.close()
+
+    asyncio.run(flushed())
+    assert written == [["item_1"], ["item_2"], ["item_3"], ["item_4"]]
+    assert kept(rows) == [1, 2, 3, 4]
