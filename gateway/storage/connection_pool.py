@@ -41,6 +41,10 @@ class NotBegun(psycopg.OperationalError):
     """The connection had broken since its last use: the transaction did not begin."""
 
 
+class StillAway(psycopg.OperationalError):
+    """Another task could not connect a moment ago: no attempt was made."""
+
+
 class ConnectionPool:
     """Connections that tasks take in turns, opened when they are needed.
 
@@ -181,7 +185,7 @@ class ConnectionPool:
 
     async def _open(self) -> AsyncConnection:
         if monotonic() < self._away_until:
-            raise psycopg.OperationalError("Postgres was not reached a moment ago")
+            raise StillAway("Postgres was not reached a moment ago")
         try:
             async with AnsweredWithin(self._wait_seconds):  # psycopg bounds each address, and not the look-up of a name
                 return await connect_async(self._database_url, self._name, self._connect_seconds, self._bounds)

@@ -25,7 +25,7 @@ MIGRATION, DEEDS = "migrations/versions/0001_the_line.py", "gateway/session/effe
 T_JOBS, T_SWEEPS = "tests/integration/statements/test_transitions.py", "tests/integration/statements/test_sweeps.py"
 T_EPOCHS, T_ONCE = "tests/integration/statements/test_epochs.py", "tests/integration/statements/test_at_once.py"
 T_LOST, T_BACK = "tests/integration/statements/test_lost.py", "tests/integration/statements/test_deliveries.py"
-T_RUNS = "tests/integration/workers/test_execution.py"
+T_EARLY = "tests/integration/workers/test_early_messages.py"
 T_PUBLISHED = "tests/unit/gateway/session/test_calls_published.py"
 T_RECORDER = "tests/integration/gateway/test_delivery_recorder.py"
 GATES, GATING = "ringback/statements/jobs/gates.py", "workers/execution/tool_limits.py"
@@ -161,14 +161,14 @@ MUTANTS = [
     ),
     gone(
         "a message that comes before its row waits for it",
-        T_RUNS,
+        T_EARLY,
         "workers/execution/claim.py",
         "for pause in EARLY_PAUSES:",
         "for pause in EARLY_PAUSES[:0]:",
     ),
     gone(
         "a row that comes as its worker looks is claimed",
-        T_RUNS,
+        T_EARLY,
         "workers/execution/claim.py",
         "return Early()  #",
         "return None  #",

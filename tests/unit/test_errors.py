@@ -26,6 +26,7 @@ STANDARD = {
     "TypeError": "a table of the gateway's code contradicts another; the import fails",
     "AssertionError": "a line that cannot be reached",
     "NoFreeConnection": "psycopg's family, as all that Postgres and its connections raise: callers catch one kind",
+    "StillAway": "the same: as what the attempt a moment ago raised",
     "NotBegun": "the same: its transaction has not begun, and `Store` runs it again",
     "RemoteProtocolError": "h11's: makes uvicorn answer the request with 4xx",
 }
