@@ -17,16 +17,16 @@ class SessionHandle:
     """One session of this process, as the other tasks of the process reach it.
 
     Args:
-        is_recorded: True while its row says that this gateway holds it: from its beginning until it leaves.
+        is_held: True while its row says that this gateway holds it: from its beginning until it leaves.
         why_over: why the session must end at once, once it must (`gateway.close_codes`).
         on_wake: is told when the session must look.
         on_leave: is told when it must leave.
     """
 
-    is_recorded: bool = False
+    is_held: bool = False
     why_over: str | None = None
-    is_recording: bool = False
-    """True while results that the session has are written into their rows, which say until then that they wait."""
+    is_marking: bool = False
+    """True while results that the session has are marked in their rows, which say until then that they wait."""
     is_awake: bool = False
     """True from `wake` until the session looks."""
     is_to_leave: bool = False
@@ -108,17 +108,17 @@ class SessionRegistry:
         which results it has is asked again by the next poll.
         """
         handles = self._handles
-        self.wake(each for each in session_ids if each in handles and not handles[each].is_recording)
+        self.wake(each for each in session_ids if each in handles and not handles[each].is_marking)
 
     def terminate_all_but(self, held: Container[UUID], before: Mapping[UUID, SessionHandle]) -> list[UUID]:
         """End each session that the rows no longer show as this gateway's, and return which.
 
         Args:
             held: the sessions that the rows show.
-            before: `recorded` as it was before the rows were read: the rows do not say of a session that began since.
+            before: what `held` returned before the rows were read: they do not say of a session that began since.
                 One that left since is not lost: it has written its own end.
         """
-        lost = [session_id for session_id, handle in before.items() if handle.is_recorded and session_id not in held]
+        lost = [session_id for session_id, handle in before.items() if handle.is_held and session_id not in held]
         for session_id in lost:
             before[session_id].terminate()
         return lost
@@ -139,9 +139,9 @@ class SessionRegistry:
         for handle in self._handles.values():
             handle.ask_to_leave(seconds)
 
-    def recorded(self) -> dict[UUID, SessionHandle]:
+    def held(self) -> dict[UUID, SessionHandle]:
         """Return the sessions whose rows say by now that this gateway holds them."""
-        return {session_id: handle for session_id, handle in self._handles.items() if handle.is_recorded}
+        return {session_id: handle for session_id, handle in self._handles.items() if handle.is_held}
 
     async def emptied(self) -> None:
         """Wait until no session is here."""

@@ -97,7 +97,7 @@ class ResultListener:
             if not (len(self._live_sessions) or orphans or self._held.is_set()) and number % RARELY:
                 continue
             self._held.clear()
-            recorded = self._live_sessions.recorded()
+            before = self._live_sessions.held()
             try:
                 mine = await self._store.rows(lifecycle.held_sessions(self._gateway_id))
             except (psycopg.Error, OSError) as problem:
@@ -105,7 +105,7 @@ class ResultListener:
                 continue
             held = {row.id: row.epoch for row in mine}
             self._live_sessions.terminate_each({row.id: row.end_wanted for row in mine if row.end_wanted})
-            for lost in self._live_sessions.terminate_all_but(held, recorded):
+            for lost in self._live_sessions.terminate_all_but(held, before):
                 log.warning("session lost: %s, another gateway holds it now; it ends here", lost)
             self._live_sessions.wake_waiting(row.id for row in mine if row.is_waiting)
             if is_early:

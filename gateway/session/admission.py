@@ -108,10 +108,10 @@ class SessionAdmission:
             await self.check_quota(principal, agent)
             is_call = transport is not Transport.WEBSOCKET  # then nothing happens before its id is written, and kept
             await self.gateway.budgets.open_session(self._row_of(session, transport), principal, lazy=is_call)
-            session.handle.is_recorded = True
+            session.handle.is_held = True
             metrics.SESSIONS_BEGUN.inc("new")
         finally:
-            if not session.handle.is_recorded:
+            if not session.handle.is_held:
                 self.live_sessions.leave(session.session_id, session.handle)
         return session
 
@@ -172,7 +172,7 @@ class SessionAdmission:
             return None
         row = rows[0]
         handle = self.live_sessions.enter(row.id)  # before any other wait: the rows say that it is here
-        handle.is_recorded = True
+        handle.is_held = True
         if row.old_gateway_id not in (None, gateway_id):  # so that it ends the session at once, and not a second later
             await self.gateway.publisher.redis.notify(row.old_gateway_id, row.id)
         agent = self.agents.get(row.agent)
@@ -205,7 +205,7 @@ class SessionAdmission:
         If the call must be hung up, as it is asked to end or its agent is gone, its handle says why.
         """
         handle = self.live_sessions.enter(row.id)
-        handle.is_recorded = True
+        handle.is_held = True
         scopes = frozenset(row.claims.get("scopes", ())) | ({TRUSTED} if row.policy == "trusted" else set())
         principal = Principal(row.user_id, row.tenant, row.claims, scopes, row.credential)
         agent, why_over = self.agents.get(row.agent), row.end_wanted
@@ -318,7 +318,7 @@ class SessionAdmission:
     async def leave(self, session: SessionState, over: SessionEnded) -> None:
         """Write the end into the session's row: over, or detached, for its client to resume, or a gateway to take."""
         session_id, gateway_id, store = session.session_id, self.gateway.gateway_id, self.gateway.store
-        session.handle.is_recorded = False  # from now on it is no loss if the row names another gateway
+        session.handle.is_held = False  # from now on it is no loss if the row names another gateway
         log.info("session %s ends here: %s", session_id, over.reason)
         metrics.SESSIONS_ENDED.inc(reason_label(over.reason))
         try:

@@ -196,8 +196,8 @@ class UpstreamLink:
     """Those of them that were echoed, with the position of the conversation at that moment."""
     all_echoed: SmallEvent = field(default_factory=SmallEvent)
     """Set when all of `given` are echoed."""
-    is_recording: bool = False
-    """True while a task writes `given` into the rows."""
+    is_marking: bool = False
+    """True while a task marks `given` in the rows."""
     voices: Recording | None = None
     """Keeps both voices, if the agent has them recorded."""
 

@@ -93,8 +93,8 @@ class DeliveryRecorder:
         return link.given & (link.echoed.keys() | told)
 
     def _write_soon(self, link: UpstreamLink) -> None:
-        if self._known(link) and not link.is_recording:  # else the running task takes these along
-            link.is_recording = self._session.handle.is_recording = True
+        if self._known(link) and not link.is_marking:  # else the running task takes these along
+            link.is_marking = self._session.handle.is_marking = True
             self._session.tasks.create_task(self._write_behind(link))
 
     async def _write_behind(self, link: UpstreamLink) -> None:
@@ -106,7 +106,7 @@ class DeliveryRecorder:
                 await next_beat()
                 is_written = await self.write(link, self._gathered)
         finally:
-            link.is_recording = self._session.handle.is_recording = False
+            link.is_marking = self._session.handle.is_marking = False
 
 
 async def _set_within(event: asyncio.Event, seconds: float) -> None:

@@ -79,7 +79,7 @@ def test_a_pool_without_a_free_connection_holds_up_neither_renewals_nor_looks(li
         async with gateway(line) as (lease, store, live_sessions):
             line.run(update(sessions).values(gateway_id=HERE))
             place = live_sessions.enter(line.session)
-            place.is_recorded = True
+            place.is_held = True
             asleep = [asyncio.create_task(store.rows(text("SELECT pg_sleep(60)"))) for _ in range(POOL)]
             sleeping = select(func.count()).select_from(text("pg_stat_activity")).where(text("wait_event = 'PgSleep'"))
             await asyncio.to_thread(eventually, lambda: count(line, sleeping) == POOL, "the pool to be taken")
@@ -202,7 +202,7 @@ def test_a_session_that_others_hold_ends_at_once_after_a_lapse(line: Line, what:
             another = uuid4()
             line.run(open_session(another, user_id="ada", agent="demo", model="m", gateway_id=GATEWAY))
             ours, theirs = live_sessions.enter(line.session), live_sessions.enter(another)
-            ours.is_recorded = theirs.is_recorded = True
+            ours.is_held = theirs.is_held = True
             with line.engine.begin() as connection:
                 connection.execute(update(sessions).where(sessions.c.id == line.session).values(gateway_id=HERE))
                 execute(connection, LAPSES[what])

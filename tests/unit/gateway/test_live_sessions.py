@@ -20,9 +20,9 @@ def live_sessions() -> SessionRegistry:
     return SessionRegistry(2)
 
 
-def recorded(live_sessions: SessionRegistry, session_id: object = A) -> SessionHandle:
+def held(live_sessions: SessionRegistry, session_id: object = A) -> SessionHandle:
     handle = live_sessions.enter(session_id)  # type: ignore[arg-type]
-    handle.is_recorded = True
+    handle.is_held = True
     return handle
 
 
@@ -42,20 +42,20 @@ async def test_sessions_that_are_here_are_woken(live_sessions: SessionRegistry) 
 
 async def test_a_session_that_records_what_it_has_is_not_woken_for_that(live_sessions: SessionRegistry) -> None:
     handle, other = live_sessions.enter(A), live_sessions.enter(B)
-    handle.is_recording = True
+    handle.is_marking = True
     live_sessions.wake_waiting([A, B])
     assert (handle.is_awake, other.is_awake) == (False, True)
     live_sessions.wake([A])
     assert handle.is_awake, "a doorbell wakes it all the same"
     handle.is_awake = False
-    handle.is_recording = False
+    handle.is_marking = False
     live_sessions.wake_waiting([A])
     assert handle.is_awake
 
 
 async def test_who_others_hold_is_sent_away_at_once(live_sessions: SessionRegistry) -> None:
-    handle, other = recorded(live_sessions), recorded(live_sessions, B)
-    assert live_sessions.terminate_all_but({B}, live_sessions.recorded()) == [A]
+    handle, other = held(live_sessions), held(live_sessions, B)
+    assert live_sessions.terminate_all_but({B}, live_sessions.held()) == [A]
     assert leaves(handle) is None
     assert handle.why_over == "session_superseded"
     assert other.why_over is None
@@ -63,24 +63,24 @@ async def test_who_others_hold_is_sent_away_at_once(live_sessions: SessionRegist
 
 async def test_who_came_in_while_the_rows_were_asked_is_left_in_peace(live_sessions: SessionRegistry) -> None:
     handle = live_sessions.enter(A)
-    before = live_sessions.recorded()
-    handle.is_recorded = True
+    before = live_sessions.held()
+    handle.is_held = True
     assert live_sessions.terminate_all_but(set(), before) == []
 
 
 async def test_who_left_while_the_rows_were_asked_is_not_lost(live_sessions: SessionRegistry) -> None:
-    handle = recorded(live_sessions)
-    before = live_sessions.recorded()
-    handle.is_recorded = False  # its row is about to say that it is over
+    handle = held(live_sessions)
+    before = live_sessions.held()
+    handle.is_held = False  # its row is about to say that it is over
     assert live_sessions.terminate_all_but(set(), before) == []
     assert handle.why_over is None
 
 
 async def test_a_session_that_comes_back_on_another_connection_takes_the_place(live_sessions: SessionRegistry) -> None:
-    old, new = recorded(live_sessions), recorded(live_sessions)
+    old, new = held(live_sessions), held(live_sessions)
     assert leaves(old) is None
     live_sessions.leave(A, old)
-    assert live_sessions.recorded() == {A: new}
+    assert live_sessions.held() == {A: new}
 
 
 async def test_a_gateway_that_ends_asks_those_who_are_here_and_those_at_the_door(
@@ -121,9 +121,9 @@ def test_sessions_that_left_and_links_that_they_did_without_are_counted(live_ses
 
 
 def test_it_is_full_at_its_limit(live_sessions: SessionRegistry) -> None:
-    recorded(live_sessions)
+    held(live_sessions)
     assert not live_sessions.is_full
-    recorded(live_sessions, B)
+    held(live_sessions, B)
     assert live_sessions.is_full
 
 
