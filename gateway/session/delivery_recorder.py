@@ -36,6 +36,8 @@ class DeliveryRecorder:
         self._gateway = gateway
         self._gathered = gateway.gathered.of(session.session_id)
         self._session = session
+        self._writing = asyncio.Lock()
+        """One write at a time: of two at a beat, the second finds nothing left to write."""
 
     async def ready(self, link: UpstreamLink) -> Sequence[Any]:
         """Return the rows of results that are ready and that this conversation was not given.
@@ -70,13 +72,17 @@ class DeliveryRecorder:
             run: runs the statement; None: at once, without those of other sessions.
             told: jobs whose result a response has told.
         """
+        async with self._writing:
+            return await self._write(link, run or self._gateway.store.rows, told)
+
+    async def _write(self, link: UpstreamLink, run: Run, told: Set[UUID]) -> bool:
         given, echoed = frozenset(self._known(link, told)), dict(link.echoed)
         if not given:
             return True
         held = self._session.session_id, self._gateway.gateway_id, link.epoch
         position = max(echoed.values(), default=None)
         try:
-            await (run or self._gateway.store.rows)(deliveries.mark(*held, given, echoed, position))
+            await run(deliveries.mark(*held, given, echoed, position))
         except (psycopg.Error, OSError) as problem:
             # The next look or echo, or the end of the session, writes these too.
             log.warning("delivery not recorded: %d jobs (%s); trying again", len(given), type(problem).__name__)

@@ -27,10 +27,12 @@ class Interrupted(Store):
 
     fails = False
     meanwhile: Callable[[], None] | None = None
+    records = 0
 
     async def rows(self, statement: Runnable) -> list[Any]:
         if b"UPDATE jobs" not in bound(statement).text:
             return await super().rows(statement)
+        self.records += 1
         if self.fails:
             raise OSError("Postgres is away")
         moved = await super().rows(statement)
@@ -108,6 +110,19 @@ def test_an_echo_that_comes_while_a_result_is_recorded_is_recorded_after_it(data
     link = tell(database, rows, story)
     assert (link.given, link.echoed) == (set(), {})
     assert rows.steps(job)[2:] == ["succeeded/ready", "succeeded/sent", "succeeded/acked"]
+
+
+def test_two_who_record_at_one_beat_are_one_statement(database: str, rows: Rows) -> None:
+    """The writer of what was heard records first what the conversation was given."""
+    job = rows.answered(succeeded("sunny"))
+
+    async def story(effects: EffectExecutor, link: UpstreamLink, store: Interrupted) -> None:
+        link.given.add(job)
+        assert await asyncio.gather(*(effects.deliveries.write(link) for _ in range(2))) == [True, True]
+        assert store.records == 1
+
+    tell(database, rows, story)
+    assert rows.job(job).delivery == "sent"
 
 
 def test_a_record_that_failed_is_written_after_the_next_look(database: str, rows: Rows) -> None:

@@ -174,7 +174,7 @@ def test_a_note_for_which_the_system_has_no_thread_is_lost_and_the_next_one_is_w
     def refuse(_thread: Thread) -> None:
         raise RuntimeError("can't start new thread")
 
-    job = claim(runtime, line.admit("echo", text="x"))
+    job = claimed(runtime, line.admit("echo", text="x"))
     assert job is not None
     with monkeypatch.context() as without:
         without.setattr(Thread, "start", refuse)
