@@ -96,13 +96,14 @@ def _record(told: list[dict[str, Any]], session_ids: list[UUID]) -> Insert:
         .table_valued(*(column(name, responses.c[name].type) for name in ("session_id", *_TOLD)))
         .render_derived("over", with_types=True)
     )
-    # A trigger adds to their sums. Locked in the order of `lifecycle.held`, or the two would wait for each other.
+    # No session is deleted meanwhile. Once the rows are there, a trigger adds to the sums, in the order of
+    # `lifecycle.held`: only from then on an admission passes over these sessions.
     mine = (
         select(sessions.c.id, sessions.c.tenant, sessions.c.user_id, sessions.c.agent, sessions.c.model)
         # Postgres takes a recordset for a hundred rows, and would rather read all sessions than find so many.
         .where(sessions.c.id == any_(type_coerce(session_ids, ARRAY(Uuid))))
         .order_by(sessions.c.id)
-        .with_for_update(key_share=True)
+        .with_for_update(read=True, key_share=True)
         .cte("mine")
     )
     values: dict[str, Any] = {
@@ -114,8 +115,8 @@ def _record(told: list[dict[str, Any]], session_ids: list[UUID]) -> Insert:
         **{name: over.c[name] for name in _TOLD},
     }
     rows = select(*values.values()).join_from(mine, over, mine.c.id == over.c.session_id)
-    # In the order of their sums, so that two gateways that write at once wait for each other in turn.
-    rows = rows.order_by(mine.c.tenant, mine.c.user_id, mine.c.agent, mine.c.model)
+    # In an order, so that two gateways that tell of the same responses wait for each other in turn.
+    rows = rows.order_by(mine.c.id, over.c.response_id)
     return insert_once(responses).from_select(list(values), rows).on_conflict_do_nothing()
 
 

@@ -86,7 +86,7 @@ WHOSE_DATA = [
         "retention: usage is written under the lock of its session",
         T_OWNED,
         "ringback/statements/usage.py",
-        "        .with_for_update(key_share=True)\n",
+        "        .with_for_update(read=True, key_share=True)\n",
     ),
     gone(
         "retention: a secret is resumed with for a while", T_RETENTION, RETENTION, " - seconds(EXPIRED_SECRET_SECONDS)"
