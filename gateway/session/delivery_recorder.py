@@ -6,7 +6,7 @@ meanwhile. If the process dies before that, its conversation ends with its conne
 the next epoch gets the results (ADR 0052).
 
 The conversation of a call outlives its connection. A result that was lost with one would be missing there for good. So
-the row of a call's result says `ready` until the conversation is known to have it: it was echoed, or told.
+the row of a call's result says `ready` until the conversation is known to have it: it was echoed, or told (ADR 0109).
 """
 
 from __future__ import annotations
