@@ -3,7 +3,8 @@
 Sessions talk in both directions (the load of `talking_sessions.py`), and each response of the model ends in a function
 call. Their number is what takes the gateway half a core, by a trial of some seconds. Every minute all of them end, and
 as many begin. By then every frame must have arrived, and every call must have a row that succeeded and one output. A
-slope is a line through the samples after the first quarter.
+slope is a line through the samples after the first quarter. What the processes of Postgres share, its buffers, fills up
+to a bound with the rows; the memory of their own must not grow.
 
     .venv/bin/python benchmarks/soak.py                        # 3 minutes
     .venv/bin/python benchmarks/soak.py --minutes 30
@@ -36,9 +37,8 @@ SAMPLE_SECONDS, ROUND_SECONDS = 5.0, 60.0
 ANSWER_SECONDS = 30.0
 """Seconds in which the last calls must be answered."""
 HEAD = (
-    "| process | % of a core | RSS MiB, first and last | MiB an hour | descriptors, first and last | an hour |\n"
-    + "| --- " * 6
-    + "|"
+    "| process | % of a core | MiB, first and last | an hour | of its own, first and last | an hour "
+    "| descriptors, first and last | an hour |\n" + "| --- " * 8 + "|"
 )
 
 
@@ -76,8 +76,8 @@ def _look(found: Soak, processes: dict[str, psutil.Process], seconds: float, lin
         time.sleep(SAMPLE_SECONDS)
         for name, use in uses_of(processes).items():
             found.samples[name].append(use)
-            sizes = {"rss_kib": use.rss_kib, "descriptors": use.descriptors, "cpu_seconds": round(use.cpu_seconds, 2)}
-            lines.add(process=name, at=round(use.at, 1), **sizes)
+            sizes = {"rss_kib": use.rss_kib, "own_kib": use.own_kib, "descriptors": use.descriptors}
+            lines.add(process=name, at=round(use.at, 1), cpu_seconds=round(use.cpu_seconds, 2), **sizes)
 
 
 def _half_a_core(load: Load, relay: Relay, gateway: psutil.Process, seconds: float) -> int:
@@ -109,12 +109,14 @@ def _finish(load: Load) -> None:
 def row(name: str, uses: Sequence[Use]) -> str:
     """A process, and the lines through its samples."""
     late = uses[len(uses) // 4 :]
-    memory, descriptors = (per_hour(late, of) for of in ("rss_kib", "descriptors"))
+    memory, own, descriptors = (per_hour(late, of) for of in ("rss_kib", "own_kib", "descriptors"))
     cells = [
         name,
         f"{uses[-1].share_since(uses[0]):.0%}",
         f"{late[0].rss_kib / 1024:.1f}, {late[-1].rss_kib / 1024:.1f}",
         f"{memory / 1024:+.1f}",
+        f"{late[0].own_kib / 1024:.1f}, {late[-1].own_kib / 1024:.1f}",
+        f"{own / 1024:+.1f}",
         f"{late[0].descriptors}, {late[-1].descriptors}",
         f"{descriptors:+.0f}",
     ]

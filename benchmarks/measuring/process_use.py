@@ -52,6 +52,8 @@ class Use:
     cpu_seconds: float
     rss_kib: float
     descriptors: int
+    own_kib: float = 0.0
+    """The part of the memory that no other process shares."""
 
     def cpu_since(self, earlier: Use) -> float:
         """Processor seconds since then."""
@@ -65,17 +67,20 @@ class Use:
 def use_of(process: psutil.Process) -> Use:
     """Look at the process and its descendants, of which one may just end.
 
-    A page that several of them share is counted once (PSS); the memory of a process without children is its RSS.
+    A page that several of them share is counted once (PSS), and not among their own (USS). The memory of a process
+    without children is its RSS.
     """
-    cpu, rss, descriptors = 0.0, 0.0, 0
+    cpu, rss, own, descriptors = 0.0, 0.0, 0.0, 0
     members = family(process)
     for one in members:
         with suppress(psutil.NoSuchProcess):
             times = one.cpu_times()
             cpu += times.user + times.system
-            rss += (one.memory_full_info().pss if len(members) > 1 else one.memory_info().rss) / 1024
+            memory = one.memory_full_info() if len(members) > 1 else None
+            rss += (memory.pss if memory else one.memory_info().rss) / 1024
+            own += memory.uss / 1024 if memory else 0.0
             descriptors += one.num_fds()
-    return Use(time.monotonic(), cpu, rss, descriptors)
+    return Use(time.monotonic(), cpu, rss, descriptors, own or rss)
 
 
 def uses_of(processes: Mapping[str, psutil.Process]) -> dict[str, Use]:
