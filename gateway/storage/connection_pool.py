@@ -32,9 +32,9 @@ from ringback.postgres.connections import (
 from ringback.postgres.statement import Bound
 from ringback.telemetry import metrics
 
-AWAY_SECONDS = 0.1
-"""After a connection could not be opened, how long a statement that needs one hears so at once. While Postgres is away
-thousands of calls may try again and again, and each attempt takes 0.4 ms of the event loop."""
+FAILURES_AT_MOST, AWAY_SECONDS = 10, 0.1
+"""Attempts to open a connection that may fail in so many seconds. After that a statement that needs one hears at once
+that Postgres is away: thousands of calls may try again and again, and each attempt takes 0.4 ms of the event loop."""
 
 
 class NotBegun(psycopg.OperationalError):
@@ -42,7 +42,7 @@ class NotBegun(psycopg.OperationalError):
 
 
 class StillAway(psycopg.OperationalError):
-    """Another task could not connect a moment ago: no attempt was made."""
+    """Other tasks could not connect a moment ago: no attempt was made."""
 
 
 class ConnectionPool:
@@ -64,8 +64,8 @@ class ConnectionPool:
         self._wait_seconds = wait_seconds
         self._places = asyncio.Semaphore(size)
         self._idle: list[AsyncConnection] = []
-        self._away_until = -math.inf
-        """When to try to open a connection again, by the monotonic clock."""
+        self._failures, self._counts_until = 0, -math.inf
+        """Attempts that have failed of late, and when they count no more, by the monotonic clock."""
         self.in_use = 0
 
     def connection(self, statement: Bound | None = None) -> AbstractAsyncContextManager[AsyncConnection]:
@@ -184,13 +184,15 @@ class ConnectionPool:
         await connection.execute(COMMIT, prepare=False)
 
     async def _open(self) -> AsyncConnection:
-        if monotonic() < self._away_until:
+        if monotonic() > self._counts_until:
+            self._failures, self._counts_until = 0, monotonic() + AWAY_SECONDS
+        if self._failures >= FAILURES_AT_MOST:
             raise StillAway("Postgres was not reached a moment ago")
         try:
             async with AnsweredWithin(self._wait_seconds):  # psycopg bounds each address, and not the look-up of a name
                 return await connect_async(self._database_url, self._name, self._connect_seconds, self._bounds)
         except (psycopg.Error, OSError):
-            self._away_until = monotonic() + AWAY_SECONDS
+            self._failures += 1
             raise
 
 
