@@ -159,7 +159,7 @@ def test_a_sideband_that_drops_is_attached_again(stack: CallLine) -> None:
     session_id, call = stack.call()
     stack.provider.drops(call)
     eventually(lambda: len(call.sent("session.update")) == 2, "the session to be asserted again")
-    assert stack.session(session_id)["epoch"] == 2
+    eventually(lambda: stack.session(session_id)["epoch"] == 2, "the next epoch")
     assert not call.is_over
     stack.provider.ends(call)
     assert stack.ended(session_id) == "call_over"
