@@ -16,6 +16,7 @@ from functools import update_wrapper
 from inspect import Parameter, signature
 from types import MappingProxyType, ModuleType
 from typing import Any, Generic, NamedTuple, ParamSpec, TypeAlias
+from uuid import UUID
 from weakref import WeakSet
 
 from sqlalchemy import BindParameter, Executable, bindparam
@@ -112,6 +113,11 @@ def joined(each: Sequence[Bound]) -> Bound:
     return first.of(**given)
 
 
+def as_records(each: Sequence[Bound]) -> list[dict[str, Any]]:
+    """Return the arguments of several runs as JSON, from which `json_to_recordset` makes a row of each."""
+    return [{name: _as_json(value) for name, value in one.given.items()} for one in each]
+
+
 def compile_of(*modules: ModuleType) -> None:
     """Compile the statements of these modules now, so that the first call of a process does not wait for it."""
     names = {module.__name__ for module in modules}
@@ -133,6 +139,12 @@ def bound(runnable: Runnable) -> Bound:
         for name, value in zip(state.positiontup or (), state.positional_parameters, strict=True)
     ]
     return Bound(state.statement.encode(), parameters, is_kept=False)
+
+
+def _as_json(value: Any) -> Any:
+    if isinstance(value, UUID):
+        return str(value)
+    return f"\\x{value.hex()}" if isinstance(value, bytes) else value
 
 
 class _Compiler(PGCompiler_psycopg):

@@ -13,6 +13,11 @@ T_TOGETHER, T_GATHERING = (
 )
 T_RECORDER = "tests/unit/gateway/session/test_call_recorder.py"
 T_GIVEN_UP = "tests/integration/workers/test_claims_given_up.py"
+FINISHING, T_FINISHING = (
+    "ringback/statements/jobs/finishing.py",
+    "tests/integration/statements/test_outcomes_together.py",
+)
+WRITER, T_WRITER = "workers/storage/outcome_writer.py", "tests/unit/workers/storage/test_outcome_writer.py"
 
 AT_ONE_TIME = [
     gone(
@@ -170,5 +175,30 @@ AT_ONE_TIME = [
         "tests/unit/gateway/session/test_relay.py",
         "gateway/session/session.py",
         "            self._effects.set_clock(link)  # once for all that has come\n",
+    ),
+    gone("outcomes that are written together wait for no lock", T_FINISHING, FINISHING, ", skip_locked=True"),
+    gone(
+        "the token, in finish_all",
+        T_FINISHING,
+        FINISHING,
+        "finished(**dict(held.c))",
+        "finished(**{**dict(held.c), 'token': jobs.c.token})",
+    ),
+    gone("an outcome that is left out is written alone", T_WRITER, WRITER, "job_id in batch.found or ", "True or "),
+    gone(
+        "an outcome that is refused takes no other with it",
+        T_WRITER,
+        WRITER,
+        "len(runs) == 1 or is_cut(problem)",
+        "True",
+    ),
+    gone("outcomes whose answer is lost are told so", T_WRITER, WRITER, " or is_cut(problem):", ":"),
+    gone("a job has one outcome in a batch", T_WRITER, WRITER, "job_id in self.of or "),
+    gone(
+        "outcomes wait for the one under way",
+        T_WRITER,
+        WRITER,
+        "                if before is None:\n",
+        "                if True:\n",
     ),
 ]

@@ -18,7 +18,7 @@ import psycopg
 from ringback.config.scopes import missing
 from ringback.errors import RingbackError, ToolError, database_reason
 from ringback.jobs.outcomes import Outcome, cancelled, failed, succeeded
-from ringback.jobs.states import Delivery, Effect, JobState
+from ringback.jobs.states import Effect, JobState
 from ringback.statements.jobs import transitions
 from ringback.telemetry import metrics
 from ringback.tools.call import Call
@@ -214,16 +214,15 @@ def _is_fenced(runtime: WorkerRuntime) -> bool:
 def _finish(runtime: WorkerRuntime, job: Job, outcome: Outcome, told: Told = NOTHING_TOLD) -> str:
     shown, sealed = job.row_privacy.outcome(outcome, job.session_id, job.redact)
     statement = transitions.finish(job.id, job.token, shown, sealed, told.failure, told.summary)
-    row = retry_until_written(runtime, lambda: first(runtime.store.outcomes, statement))
-    row = row or _written_before(runtime, job, outcome.state)
+    row = retry_until_written(runtime, lambda: runtime.outcomes.write(job.id, statement))
+    if row is None and (row := _written_before(runtime, job, outcome.state)) is not None:
+        runtime.outcomes.notify([row])
     if row is None:
         fenced = runtime.running.count_fenced()
         metrics.STALE_OUTCOMES.inc()
         logger.warning("stale outcome dropped (job %s): this worker no longer holds it (%d so far)", job.id, fenced)
         return "fenced"
     metrics.CALLS_ENDED.inc(job.tool, job.queue, outcome.state)
-    if row.delivery == Delivery.READY and row.gateway_id:
-        runtime.redis.notify(row.gateway_id, row.session_id)
     return outcome.state
 
 

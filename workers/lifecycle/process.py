@@ -26,7 +26,7 @@ from ringback.config.production import Facts, refuse
 from ringback.config.settings import load
 from ringback.postgres.statement import compile_of
 from ringback.redis import check
-from ringback.statements.jobs import transitions
+from ringback.statements.jobs import finishing, transitions
 from ringback.telemetry.tracing import open_tracing
 from ringback.tools.decorator import Tool
 from workers.execution.runtime import WorkerRuntime
@@ -101,7 +101,7 @@ class WorkerProcess:
             ConfigurationError: a setting is missing or wrong; no work has begun.
         """
         settings, tools = read_settings_and_tools()
-        compile_of(transitions)  # for every child of a pool that forks; the first call would wait for it
+        compile_of(transitions, finishing)  # for every child of a pool that forks; the first call would wait for it
         self._prepared = settings, tools
         self._stop_signal = StopSignal()
         end_on_thread_death(self._end_process)

@@ -28,7 +28,7 @@ from sqlalchemy.sql.dml import ReturningInsert
 
 from ringback.jobs.outcomes import Outcome
 from ringback.jobs.states import Approval, Delivery, Effect, JobState
-from ringback.postgres.statement import Bound, Statement, statement
+from ringback.postgres.statement import Bound, Statement, as_records, statement
 from ringback.statements.clock import now, seconds, statement_time
 from ringback.statements.json_order import with_order
 from ringback.statements.sessions.lifecycle import is_ours
@@ -128,20 +128,12 @@ def admit_all(each: Sequence[Bound]) -> Bound:
     It waits for no lock, so a session that is locked holds up no other: its call is left out. A call of which no `id`
     is returned is to be admitted alone. So is one that joins another (`goes_alone`).
     """
-    calls = [{name: _as_json(value) for name, value in one.given.items()} for one in each]
-    return _admit_all(each[0].given["gateway_id"], calls)
+    return _admit_all(each[0].given["gateway_id"], as_records(each))
 
 
 def goes_alone(job: NewJob) -> bool:
     """Return True if the admission of the call may wait for another row: for the call that it joins."""
     return job.joined_to is not None
-
-
-def _as_json(value: Any) -> Any:
-    """Return an argument of `admit` as JSON from which Postgres reads it again."""
-    if isinstance(value, UUID):
-        return str(value)
-    return f"\\x{value.hex()}" if isinstance(value, bytes) else value
 
 
 _AS_GIVEN = (

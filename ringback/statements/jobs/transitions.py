@@ -186,16 +186,34 @@ def _finish(
     failure: dict[str, Any] | None,
     summary: str | None,
 ) -> ReturningUpdate[Any]:
+    return finished(
+        job_id=job_id,
+        token=token,
+        state=state,
+        result=result,
+        error=error,
+        sealed_result=sealed_result,
+        failure=failure,
+        summary=summary,
+    )
+
+
+def finished(session_id: ColumnElement[Any] = jobs.c.session_id, **given: Any) -> ReturningUpdate[Any]:
+    """Build the statement that writes an outcome, from the arguments of `_finish` or from columns of these names.
+
+    Args:
+        session_id: of the job.
+    """
     return (
         update(jobs)
-        .where(_held(job_id, token), jobs.c.session_id == sessions.c.id)
+        .where(_held(given["job_id"], given["token"]), sessions.c.id == session_id)
         .values(
-            state=state,
-            **with_order(jobs.c.result, result),
-            error=error,
-            sealed_result=sealed_result,
-            failure=_failure(failure),
-            summary=_summary(summary),
+            state=given["state"],
+            **with_order(jobs.c.result, given["result"]),
+            error=given["error"],
+            sealed_result=given["sealed_result"],
+            failure=_failure(given["failure"]),
+            summary=_summary(given["summary"]),
             finished_at=now(),
             token=None,
             delivery=deliverable(),
@@ -368,13 +386,13 @@ def _attempts() -> ColumnElement[int]:
     return jobs.c.max_attempts + jobs.c.rescues
 
 
-def _held(job_id: UUID, token: UUID) -> ColumnElement[bool]:
+def _held(job_id: ColumnElement[Any] | UUID, token: ColumnElement[Any] | UUID) -> ColumnElement[bool]:
     return (jobs.c.id == job_id) & is_now(jobs.c.state, JobState.RUNNING) & (jobs.c.token == token)
 
 
-def _failure(failure: dict[str, Any] | None) -> ColumnElement[Any]:
+def _failure(failure: Any) -> ColumnElement[Any]:
     return func.coalesce(type_coerce(failure, jobs.c.failure.type), jobs.c.failure)
 
 
-def _summary(summary: str | None) -> ColumnElement[Any]:
+def _summary(summary: Any) -> ColumnElement[Any]:
     return func.coalesce(type_coerce(summary, Text), jobs.c.summary)

@@ -1,0 +1,134 @@
+"""Writes outcomes, and notifies the gateways that wait for them: those that come at one time in one statement.
+
+An outcome is a durable commit, and costs little more for several rows. So outcomes that come while one is being written
+gather in a batch behind it, and the first thread of the batch writes it for the others. An outcome that is alone waits
+for nothing. It is the shape of `gateway.storage.gathering`, for threads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from threading import Event, Lock
+from typing import Any
+from uuid import UUID
+
+import psycopg
+
+from ringback.jobs.states import Delivery
+from ringback.postgres.connections import is_cut
+from ringback.postgres.statement import Bound
+from ringback.statements.jobs.finishing import finish_all
+from workers.storage.connection_pool import ConnectionPool
+from workers.storage.database import first, rows
+from workers.storage.redis_client import RedisClient
+
+OUTCOMES_AT_ONCE = 100
+"""Outcomes in one statement: their values travel in one message."""
+PATIENCE_SECONDS = 0.25
+"""How long a batch waits for the one under way: if Postgres is slow with that one, it may be quick with others."""
+
+
+@dataclass(slots=True, eq=False)
+class Batch:
+    """Outcomes by job, each as its own statement, and the rows that were changed once it is over.
+
+    Args:
+        problem: why Postgres did not answer, or refused an outcome that was alone.
+    """
+
+    of: dict[UUID, Bound]
+    found: dict[UUID, Any] = field(default_factory=dict)
+    problem: psycopg.Error | None = None
+    over: Event = field(default_factory=Event)
+
+    def takes(self, job_id: UUID, finish: Bound) -> bool:
+        """Add the outcome, if there is room and none of this job is in it yet."""
+        if job_id in self.of or len(self.of) >= OUTCOMES_AT_ONCE:
+            return False
+        self.of[job_id] = finish
+        return True
+
+
+class OutcomeWriter:
+    """Writer of the outcomes of one process.
+
+    Args:
+        pool: connections whose commits are durable.
+    """
+
+    def __init__(self, pool: ConnectionPool, redis: RedisClient) -> None:
+        self._pool = pool
+        self._redis = redis
+        self._lock = Lock()
+        self._under_way: Batch | None = None
+        self._next: Batch | None = None
+        """Waits for the one under way, and takes more until then."""
+
+    def write(self, job_id: UUID, finish: Bound) -> Any | None:
+        """Run the statement, together with others if it can be, and notify; return its row, or None if it matched none.
+
+        Raises:
+            psycopg.Error: as `database.first`.
+        """
+        batch = self._batch_with(job_id, finish)
+        if batch.problem is not None:
+            raise batch.problem
+        if job_id in batch.found or len(batch.of) == 1:
+            return batch.found.get(job_id)
+        row = first(self._pool, finish)  # the others were refused with one of them, or its row was locked
+        self.notify([row])
+        return row
+
+    def notify(self, written: Sequence[Any]) -> None:
+        """Notify the gateways whose conversations wait for these rows."""
+        ready = [row for row in written if row is not None and row.delivery == Delivery.READY and row.gateway_id]
+        if ready:
+            self._redis.notify_all([(row.gateway_id, row.session_id) for row in ready])
+
+    def _batch_with(self, job_id: UUID, finish: Bound) -> Batch:
+        """Return the batch that has this outcome, once it is over."""
+        with self._lock:
+            batch, before = self._next, self._under_way
+            leads = batch is None or not batch.takes(job_id, finish)
+            if batch is None or leads:
+                batch = Batch({job_id: finish})
+                if before is None:
+                    self._under_way = batch
+                else:
+                    self._next = batch
+        if leads:
+            self._lead(batch, before)
+        else:
+            batch.over.wait()
+        return batch
+
+    def _lead(self, batch: Batch, before: Batch | None) -> None:
+        if before is not None:
+            before.over.wait(PATIENCE_SECONDS)
+            with self._lock:
+                self._under_way = batch
+                if self._next is batch:
+                    self._next = None
+        try:
+            self._write(batch)
+        finally:
+            with self._lock:
+                if self._under_way is batch:
+                    self._under_way = self._next
+            batch.over.set()
+
+    def _write(self, batch: Batch) -> None:
+        """Write the outcomes. If Postgres refuses a statement of several, each is to be written alone."""
+        runs = list(batch.of.items())
+        try:
+            if len(runs) == 1:
+                job_id, finish = runs[0]
+                batch.found = {job_id: first(self._pool, finish)}
+            else:
+                batch.found = {row.job_id: row for row in rows(self._pool, finish_all([each for _, each in runs]))}
+        except psycopg.Error as problem:
+            if len(runs) == 1 or is_cut(problem):
+                batch.problem = problem
+            return
+        self.notify(list(batch.found.values()))
