@@ -104,7 +104,6 @@ def _story() -> CallStory:
     """A call that was told by a response, and heard."""
     lives = [ResponseLife(f"resp_{n}", float(n), n + 0.1, n + 0.5, "completed", USED) for n in (1, 2)]
     setting = Setting(str(uuid4()), "demo", "openai", "gpt-realtime")
-    moments = {"recorded": 1.3, "published": 1.31, "given": 1.8, "echoed": 1.85, "heard": 3.0, "over": 3.1}
     return CallStory(
         setting,
         uuid4(),
@@ -116,7 +115,12 @@ def _story() -> CallStory:
         asks=lives[0],
         tells=lives[1],
         heard_by=HeardBy.REPORT,
-        **moments,  # type: ignore[arg-type]
+        recorded=1.3,
+        published=(1.25, 1.31),
+        given=1.8,
+        echoed=1.85,
+        heard=3.0,
+        over=3.1,
     )
 
 
