@@ -24,6 +24,7 @@ from ringback.statements.identity import tenant_isolation
 from ringback.statements.jobs import (
     admission,
     approvals,
+    changes,
     controls,
     deliveries,
     finishing,
@@ -215,6 +216,19 @@ def test_the_steps_of_calls_are_found_by_their_ids_however_many_there_are(busy: 
     busy.connection.execute(text(events))
     busy.connection.commit()
     assert "ix_job_events_job_id" in is_flat(busy, "steps_of", steps.steps_of([job, uuid4()]))
+
+
+def test_a_page_that_is_opened_after_a_night_reads_the_newest_events_alone(busy: Rows) -> None:
+    waiting(busy, 20_000)
+    events = (
+        "INSERT INTO job_events (job_id, tenant, state, delivery, attempt) SELECT id, :tenant, 'x', 'none', 0 FROM jobs"
+    )
+    for tenant in ("of yesterday", "default"):
+        busy.connection.execute(text(events), {"tenant": tenant})
+    busy.connection.commit()
+    asked = changes.changed_tenants(0)
+    assert [row.tenant for row in busy.run(asked)] == ["default"]
+    is_flat(busy, "changed_tenants", asked)
 
 
 def test_what_joined_a_call_is_found_by_that_call_however_many_wait(busy: Rows) -> None:
