@@ -106,7 +106,8 @@ class Supervisor:
         for backoff in due:
             backoff.started = now
             waiting, told = os.pipe()
-            if not (pid := self._fork()):
+            pid = self._fork()
+            if pid == 0:
                 os.close(told)
                 if not os.read(waiting, 1):
                     os._exit(
@@ -115,25 +116,35 @@ class Supervisor:
                 os.close(waiting)
                 return False
             os.close(waiting)
-            self._children[pid] = backoff
-            self._tell_lifeline()
-            with suppress(BrokenPipeError):  # the child may have been killed
-                os.write(told, b"!")
+            if pid is None:
+                self._due.append((now + backoff.pause(now), backoff))
+            else:
+                self._children[pid] = backoff
+                self._tell_lifeline()
+                with suppress(BrokenPipeError):  # the child may have been killed
+                    os.write(told, b"!")
             os.close(told)
         return True
 
-    def _fork(self) -> int:
-        """Fork a child that leads a process group: Ctrl-C in a terminal reaches the parent alone."""
+    def _fork(self) -> int | None:
+        """Fork a child that leads a process group: Ctrl-C in a terminal reaches the parent alone.
+
+        Return None if the system lets no process begin: there may be no memory for it, or too many are there.
+        """
         sys.stdout.flush()
         before = signal.pthread_sigmask(signal.SIG_BLOCK, FORWARDED)  # a child must not hear by the parent's handlers
-        pid = os.fork()
-        if not pid:
+        pid = None
+        try:
+            pid = os.fork()
+        except OSError as problem:
+            log.error("no process can be started (%s); trying again after a pause", problem.strerror)
+        if pid == 0:
             os.setpgid(0, 0)
             self._lifeline.let_go()
             signal.set_wakeup_fd(-1)
             for each in (*FORWARDED, signal.SIGCHLD):
                 signal.signal(each, signal.SIG_DFL)
-        else:
+        elif pid is not None:
             with suppress(ProcessLookupError, PermissionError):  # the child may have done it, and may have ended
                 os.setpgid(pid, pid)
         signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -46,7 +46,8 @@ class Lifeline:
 
     def let_go(self) -> None:
         """Close the pipe in a forked child, or the shell would wait for the child's end too."""
-        cast(IO[bytes], self._shell.stdin).close()
+        with suppress(BrokenPipeError):  # what a shell that has died was not told is still to be written
+            cast(IO[bytes], self._shell.stdin).close()
 
     def close(self) -> None:
         """Close the pipe, and wait until the clean-up is done."""

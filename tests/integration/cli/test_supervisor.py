@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -25,6 +26,7 @@ def say(words):
     os.write(1, (words + os.linesep).encode())  # in one piece, among the lines of others
 
 logs.configure()
+{before}
 fork_processes(2, {stop_seconds}, lambda: say("stopping"))
 {first}
 say(f"up {{os.getpid()}}")
@@ -39,6 +41,15 @@ def end(*_):
     signal.signal({which:d}, signal.SIG_DFL)
     signal.raise_signal({which:d})
 signal.signal({which:d}, end)
+"""
+NO_THIRD_FORK = """
+forks, real = [], os.fork
+def fork():
+    forks.append("asked for")
+    if len(forks) == 3:
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+    return real()
+os.fork = fork
 """
 ONE_CANNOT_WORK = """
 try:
@@ -78,9 +89,9 @@ class Family:
 
 
 @contextmanager
-def family(*, first: str = "", stop_seconds: float = 30, ups: int = 2) -> Iterator[Family]:
-    """Start a parent whose children run `first` and say that they are up."""
-    script = SCRIPT.format(first=first, stop_seconds=stop_seconds)
+def family(*, before: str = "", first: str = "", stop_seconds: float = 30, ups: int = 2) -> Iterator[Family]:
+    """Start a parent that runs `before`, and whose children run `first` and say that they are up."""
+    script = SCRIPT.format(before=before, first=first, stop_seconds=stop_seconds)
     argv, env = [sys.executable, "-c", script], {**os.environ, "PYTHONPATH": str(ROOT)}
     process = popen(argv, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     family = Family(process)
@@ -118,6 +129,33 @@ def test_a_child_that_is_killed_is_replaced_and_the_other_stays() -> None:
         those.parent.terminate()
         assert those.parent.wait() == -signal.SIGTERM
         assert those.living() == []
+
+
+def test_a_system_that_lets_no_process_begin_is_asked_again_and_the_other_child_stays() -> None:
+    """Where a child was killed for want of memory, there may be none for the next one either."""
+    with family(before=NO_THIRD_FORK) as those:
+        killed, other = those.children
+        os.kill(killed, signal.SIGKILL)
+        those.read_until("no process can be started (Resource temporarily unavailable); trying again after a pause")
+        those.read_until("up ")
+        assert those.living() == [other, those.children[-1]]
+        those.parent.terminate()
+        assert those.parent.wait() == -signal.SIGTERM
+        assert those.living() == []
+
+
+def test_a_child_is_replaced_although_the_lifeline_has_died() -> None:
+    with family() as those:
+        (shell,) = (each for each in psutil.Process(those.parent.pid).children() if each.pid not in those.children)
+        shell.kill()
+        while shell.status() != psutil.STATUS_ZOMBIE:  # then its end of the pipe is closed
+            time.sleep(0.01)
+        killed, other = those.children
+        os.kill(killed, signal.SIGKILL)
+        those.read_until("up ")
+        assert those.living() == [other, those.children[-1]]
+        those.parent.terminate()
+        assert those.parent.wait() == -signal.SIGTERM
 
 
 def test_a_child_that_is_told_to_end_is_replaced_too() -> None:
