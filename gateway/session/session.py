@@ -41,6 +41,7 @@ from gateway.upstream.connection import UpstreamClosed
 from gateway.upstream.events import UserStartedSpeaking
 from ringback.jobs.outcomes import from_row
 from ringback.statements.jobs import transitions
+from ringback.statements.jobs.deliveries import TAKE_AT_ONCE
 from ringback.statements.jobs.transitions import outcome_of
 from ringback.telemetry import metrics
 from ringback.tools.spec import ToolSpec
@@ -239,6 +240,8 @@ class Session:
             more = row is not rows[-1]
             await self._effects.execute(link, link.conversation.deliver(*result, time.monotonic(), more=more))
             metrics.DELIVERY_SECONDS.observe(float(row.age))
+        if len(rows) == TAKE_AT_ONCE:
+            self._handle.wake()  # there may be more, and their doorbell may have rung already
         if not rows and not await self._deliver_progress(link):
             await self._effects.end_unless_held()
 

@@ -1,0 +1,54 @@
+"""A session that looks for results gives each that is ready to its conversation, however many there are."""
+
+from __future__ import annotations
+
+import asyncio
+from math import inf
+from typing import Any, cast
+from uuid import UUID
+
+from gateway.session.client_connection import NoClient
+from gateway.session.context import UpstreamLink
+from gateway.session.session import Session
+from gateway.storage.database import Store, open_pool
+from ringback.jobs.outcomes import succeeded
+from ringback.statements.jobs.deliveries import TAKE_AT_ONCE
+from tests.integration.statements.statement_rows import world
+from tests.session_parts import NONE, gateway_context, session_state
+
+
+class Conversation:
+    """Notes the results that it is given."""
+
+    is_idle = True
+
+    def __init__(self) -> None:
+        self.results: list[UUID] = []
+
+    def deliver(self, job_id: UUID, *_: Any, more: bool) -> list[Any]:
+        self.results.append(job_id)
+        return []
+
+    def wake_at(self, _now: float) -> float:
+        return inf
+
+
+def test_results_that_one_statement_does_not_take_wait_for_no_poll(database: str) -> None:
+    """As after an outage: the doorbell rings for all of them at one time, and is answered by one look."""
+
+    async def looked() -> None:
+        store = Store(open_pool(database, 2))
+        session = Session(gateway_context(store), state, NoClient())
+        state.handle.wake()
+        async with state.tasks:
+            while state.handle.is_awake:
+                await session._from_doorbell()
+        await store.close()
+
+    with world(database) as rows:
+        jobs = {rows.answered(succeeded(number)) for number in range(TAKE_AT_ONCE + 1)}
+        state, heard = session_state(rows.session), Conversation()
+        state.link = UpstreamLink(1, NONE, cast(Any, heard))
+        asyncio.run(looked())
+        assert len(heard.results) == len(jobs)
+        assert set(heard.results) == jobs
