@@ -66,6 +66,8 @@ class MomentWriter:
         self._is_counted = not session.is_resumed
         """The moments that the session has from earlier connections of its client are counted in `_number`."""
         self._writes = Errand(self._write_heard, session.errands, _next_batch)
+        self._flushing = asyncio.Lock()
+        """One write at a time: two would both count the moments of earlier connections."""
 
     def keep(self, happened: Iterable[Moment]) -> None:
         """Have these moments written soon; returns at once."""
@@ -95,6 +97,10 @@ class MomentWriter:
             run: runs the statements, and what comes meanwhile waits for the next beat; None: at once, without those of
                 other sessions, until nothing waits.
         """
+        async with self._flushing:
+            return await self._flush(run)
+
+    async def _flush(self, run: Run | None) -> bool:
         try:
             return await self._write_told(run or self._gateway.store.rows) and await self._write_moments(run)
         except psycopg.DataError:
