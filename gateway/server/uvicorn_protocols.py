@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 import h11
@@ -247,7 +247,11 @@ class WireSocket(WebSocketsSansIOProtocol):
         return is_writable and not (self._is_given_up or self.transport.is_closing())
 
     def write(self, text: str) -> None:
-        self.conn.send_text(text.encode())
+        self.write_all((text,))
+
+    def write_all(self, texts: Sequence[str]) -> None:
+        for text in texts:
+            self.conn.send_text(text.encode())
         self.transport.write(b"".join(self.conn.data_to_send()))
 
     def send_receive_event_to_app(self) -> None:

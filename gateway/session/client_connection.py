@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any, Protocol, TypeAlias
 
 import msgspec
@@ -54,6 +55,10 @@ class Wire(Protocol):
         """Write one frame, to a connection that `is_free`."""
         ...
 
+    def write_all(self, texts: Sequence[str]) -> None:
+        """Write each as a frame, all in one system call, to a connection that `is_free`."""
+        ...
+
 
 class _NoWire:
     """Stands in for the wire of a server that gives none: every frame goes by ASGI."""
@@ -64,14 +69,23 @@ class _NoWire:
     def write(self, text: str) -> None:
         raise AssertionError("it is never free")
 
+    def write_all(self, texts: Sequence[str]) -> None:
+        raise AssertionError("it is never free")
+
 
 class ClientConnection:
-    """One connected client. Its frames are JSON text, both ways."""
+    """One connected client. Its frames are JSON text, both ways.
+
+    A system call that writes to a client may wake it, and takes as long as ten events take to decide on. So events of
+    one burst are held, and written together at its end.
+    """
 
     def __init__(self, socket: WebSocket) -> None:
         self._socket = socket
         extensions: dict[str, Any] = socket.scope.get("extensions") or {}
         self._wire: Wire = extensions.get(WIRE) or _NoWire()
+        self._held: list[str] = []
+        """Frames to be written at `flush`."""
 
     async def accept(self, subprotocol: str | None) -> None:
         """Complete the upgrade; raises ClientGone."""
@@ -105,32 +119,60 @@ class ClientConnection:
         return text if text is not None else message.get("bytes", b"")
 
     async def send(self, event: Event) -> None:
-        """Write one event; raises ClientGone."""
-        await self.send_text(as_text(event))
+        """Write one event, behind what is held; raises ClientGone."""
+        await self.hold(event)
+        await self.flush()
 
     async def send_text(self, text: str) -> None:
-        """Write one event that is text already, when the client takes it; raises ClientGone."""
+        """Write one event that is text already, behind what is held; raises ClientGone."""
+        await self.hold_text(text)
+        await self.flush()
+
+    async def hold(self, event: Event) -> None:
+        """Hold one event for `flush`, which is to follow; raises ClientGone."""
+        await self.hold_text(as_text(event))
+
+    async def hold_text(self, text: str) -> None:
+        """Hold one event that is text already. A client that takes none holds up its sender; raises ClientGone."""
+        self._held.append(text)
+        if not self._wire.is_free:
+            await self.flush()
+
+    async def flush(self) -> None:
+        """Write what is held, when the client takes it; raises ClientGone."""
+        held = self._held
+        if not held:
+            return
+        self._held = []
+        TO_CLIENT.frames += len(held)
+        TO_CLIENT.bytes += sum(map(len, held))
         if self._wire.is_free:
-            return self._write_frame(text)
-        TO_CLIENT.frames += 1
-        TO_CLIENT.bytes += len(text)
+            self._wire.write_all(held)
+            return
         try:
             async with asyncio.timeout(SEND_SECONDS):
-                await self._socket.send_text(text)
+                for text in held:
+                    await self._socket.send_text(text)
         except TimeoutError:
             raise ClientGone("client_too_slow", TOO_SLOW) from None
         except (WebSocketDisconnect, RuntimeError, OSError):
             raise ClientGone("client_closed") from None
 
     def _write_frame(self, text: str) -> None:
-        TO_CLIENT.frames += 1
-        TO_CLIENT.bytes += len(text)
-        self._wire.write(text)
+        """Write one frame at once, unless others are held before it."""
+        if self._held:
+            self._held.append(text)
+        else:
+            TO_CLIENT.frames += 1
+            TO_CLIENT.bytes += len(text)
+            self._wire.write(text)
 
     async def close(self, code: int, reason: str) -> None:
-        """Close the connection, if it is still open."""
+        """Write what is held, and close the connection, if it is still open."""
         if self._socket.application_state is not WebSocketState.CONNECTED:
             return
+        with suppress(ClientGone):
+            await self.flush()
         try:
             async with asyncio.timeout(SEND_SECONDS):
                 await self._socket.close(code, reason)
@@ -159,10 +201,13 @@ class NoClient(ClientConnection):
         await self._gone.wait()
         raise ClientGone("client_closed")
 
-    async def send(self, event: Event) -> None:
+    async def hold(self, event: Event) -> None:
         return
 
-    async def send_text(self, text: str) -> None:
+    async def hold_text(self, text: str) -> None:
+        return
+
+    async def flush(self) -> None:
         return
 
     async def close(self, code: int, reason: str) -> None:

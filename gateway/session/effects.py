@@ -97,17 +97,17 @@ class EffectExecutor:
         return RecordingWriter(self._gateway.store, session.session_id, recording, lambda: session.epoch)
 
     async def execute(self, link: UpstreamLink, actions: Sequence[Action]) -> None:
-        """Execute the actions of the link's conversation, and set its clock. Raises SessionEnded at a `Close`."""
+        """Execute the actions of the link's conversation, as a burst of their own. Raises SessionEnded at a `Close`."""
         await self.carry_out(link, actions)
-        self.set_clock(link)
+        await self.end_burst(link)
 
     async def carry_out(self, link: UpstreamLink, actions: Sequence[Action]) -> None:
-        """Execute the actions, in order. `set_clock` is to follow."""
+        """Execute the actions, in order; what is for the client is held. `end_burst` is to follow."""
         if self.tracer is not None:
             self.tracer.did(link, actions, time.monotonic())
         for action in actions:  # what comes often is asked about first; why by exact type, `WITHIN_A_TURN` says
             if type(action) is SendToClient:
-                await self._client.send(action.event)
+                await self._client.hold(action.event)
             elif type(action) is SendToModel:
                 await self._send_to_model(link, action.event)
             elif type(action) in KEPT:
@@ -116,14 +116,18 @@ class EffectExecutor:
                 self._meter(link, action)
             elif type(action) is RecordCall:
                 self._session.tasks.create_task(self._start_job(link, action))
-                await asyncio.sleep(0)  # its row is on its way before the next event is decided on
+                for _ in "row", "message":  # both are on their way before the next event is decided on
+                    await asyncio.sleep(0)
             elif type(action) is Acknowledge:
                 self.deliveries.echoed(link, action.job_id, action.position)
             else:
                 self._execute_rare(link, action)
 
-    def set_clock(self, link: UpstreamLink) -> None:
-        """Have the link's conversation woken when it next matters, if it is the one at work."""
+    async def end_burst(self, link: UpstreamLink) -> None:
+        """Write what is held for the client. Have the link's conversation woken when it next matters, if it is the one
+        at work.
+        """
+        await self._client.flush()
         if link is self._session.link:
             self._session.alarm.ring_at(link.conversation.wake_at(time.monotonic()))
 

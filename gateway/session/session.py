@@ -197,7 +197,7 @@ class Session:
             await self._receive_model(link, await link.upstream.receive(passes))
             while (frame := link.upstream.take(passes)) is not None:
                 await self._receive_model(link, frame)
-            self._effects.set_clock(link)  # once for all that has come
+            await self._effects.end_burst(link)  # once for all that has come
 
     async def _receive_model(self, link: UpstreamLink, frame: str) -> None:
         now = time.monotonic()

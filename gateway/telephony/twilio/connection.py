@@ -28,14 +28,14 @@ class TwilioConnection(ClientConnection):
         for frame in self._stream.send(text):  # of what passes, no event can break the stream
             self._write_frame(frame)
 
-    async def send_text(self, text: str) -> None:
-        """Write one event that is text already; raises ClientGone."""
+    async def hold_text(self, text: str) -> None:
+        """Hold one event that is text already, as frames of the stream; raises ClientGone."""
         try:
             frames = self._stream.send(text)
         except StreamBroken as problem:
             raise _broken(problem) from None
         for frame in frames:
-            await super().send_text(frame)
+            await super().hold_text(frame)
 
     async def receive(self, passes: Passes | None = None) -> str | bytes:
         """Return the next event of the caller that does not pass; raises ClientGone when there will be none."""

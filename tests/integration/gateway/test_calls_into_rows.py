@@ -13,6 +13,7 @@ import pytest
 
 from gateway.conversation.actions import RecordCall
 from gateway.session.call_recorder import CallRecorder
+from gateway.session.client_connection import NoClient
 from gateway.session.effects import EffectExecutor
 from gateway.storage.database import Store, open_pool
 from gateway.storage.job_publisher import JobPublisher
@@ -58,7 +59,7 @@ async def _record(database: str, redis_db: str, rows: Rows, job: NewJob, epoch: 
     heard, session = Heard(), session_state(rows.session, epoch=PRESENT)
     publisher = Postbox(redis_db)
     publisher.published = heard.published
-    effects = EffectExecutor(gateway_context(Store(pool), publisher=publisher), session, NONE, NONE)
+    effects = EffectExecutor(gateway_context(Store(pool), publisher=publisher), session, NoClient(), NONE)
 
     def recorded(record: RecordCall, now: float) -> list[Any]:
         heard.recorded.append(record.job.call_id)

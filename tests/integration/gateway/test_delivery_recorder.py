@@ -9,6 +9,7 @@ from uuid import UUID
 
 import pytest
 
+from gateway.session.client_connection import NoClient
 from gateway.session.context import LiveCall, UpstreamLink
 from gateway.session.delivery_recorder import DeliveryRecorder
 from gateway.session.effects import EffectExecutor
@@ -63,7 +64,7 @@ def tell(database: str, rows: Rows, story: Story, *, epoch: int = 1, call: LiveC
         state.link = link
         try:
             async with state.tasks:
-                await story(EffectExecutor(gateway_context(store), state, NONE, NONE), link, store)
+                await story(EffectExecutor(gateway_context(store), state, NoClient(), NONE), link, store)
         finally:
             await store.close()
         return link

@@ -34,6 +34,8 @@ class Relay:
         self.says: list[str] = []
         """What it says to the client first, at once where it can."""
         self.wrote = 0
+        self.burst = 1
+        """Of so many it writes one, and holds the others."""
 
     async def __call__(
         self, scope: dict[str, object], receive: Callable[..., object], send: Callable[..., object]
@@ -41,12 +43,15 @@ class Relay:
         client = ClientConnection(WebSocket(scope, receive, send))  # type: ignore[arg-type]
         await client.accept(None)
         try:
-            for text in self.says:
-                if client.is_free:
+            for number, text in enumerate(self.says):
+                if number % self.burst:
+                    await client.hold_text(text)
+                elif client.is_free:
                     client.write(text)
                     self.wrote += 1
                 else:
                     await client.send_text(text)
+            await client.flush()
             while True:
                 frame = await client.receive(self._passes)
                 self.heard.append(("read", str(frame)))
@@ -151,6 +156,14 @@ def test_what_the_application_says_is_written_at_once_and_in_order(relay: Relay)
         pour(talk, frame(PING) + GOODBYE)
         said = [content.decode() for kind, content in frames_in(all_of(talk)) if kind not in (PONG, CLOSE)]
     assert (said, relay.wrote) == (relay.says, 100)
+
+
+def test_what_is_held_is_written_in_order_with_what_passes(relay: Relay) -> None:
+    relay.says, relay.burst = [f"é {number}" * (1 + number * 30) for number in range(100)], 3
+    with serving(relay) as port, upgraded(port) as talk:
+        pour(talk, frame(PING) + GOODBYE)
+        said = [content.decode() for kind, content in frames_in(all_of(talk)) if kind not in (PONG, CLOSE)]
+    assert said == relay.says
 
 
 def test_what_a_client_has_shown_to_be_let_in_is_forgotten() -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from gateway.conversation.actions import RecordCall
 from gateway.session import effects
+from gateway.session.client_connection import NoClient
 from gateway.session.context import SessionState
 from gateway.session.effects import EffectExecutor
 from ringback.jobs.outcomes import failed
@@ -37,7 +38,7 @@ class Deeds:
         self.committed = asyncio.Event()
         self.session: SessionState = session_state()
         self.gateway = gateway_context(self, publisher=self)
-        self.effects = EffectExecutor(self.gateway, self.session, NONE, NONE)
+        self.effects = EffectExecutor(self.gateway, self.session, NoClient(), NONE)
         self.link: Any = SimpleNamespace(conversation=self, epoch=self.session.epoch)
 
     async def rows(self, _statement: Any) -> list[Any]:
@@ -78,10 +79,10 @@ async def deeds() -> Deeds:
     return Deeds()
 
 
-async def test_a_calls_row_is_on_its_way_before_the_next_event_is_decided_on(deeds: Deeds) -> None:
+async def test_a_calls_row_and_message_are_on_their_way_before_the_next_event_is_decided_on(deeds: Deeds) -> None:
     async with deeds.session.tasks:
         await deeds.effects.execute(deeds.link, [deeds.call()])
-        assert deeds.done == [ROW]
+        assert deeds.done == [ROW, MESSAGE]
         await deeds.commit()
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from gateway.conversation.actions import TransferCall
 from gateway.conversation.speaker import NOT_TRANSFERRED, OTHER_TRANSFER
+from gateway.session.client_connection import NoClient
 from gateway.session.context import CallControlFailed, PhoneLine, SessionEnded, SessionState, UpstreamLink
 from gateway.session.effects import EffectExecutor
 from tests.session_parts import NONE, gateway_context, session_state
@@ -62,7 +63,7 @@ class Line:
     def __init__(self) -> None:
         self.carrier = Carrier()
         self.state: SessionState = session_state(line=PhoneLine(self.carrier))
-        self.effects = EffectExecutor(gateway_context(), self.state, NONE, NONE)
+        self.effects = EffectExecutor(gateway_context(), self.state, NoClient(), NONE)
         self.begins_epoch()
 
     def begins_epoch(self) -> None:
