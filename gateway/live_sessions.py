@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Container, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from uuid import UUID
+
+from ringback.redis.sealed_results import CarriedResult
 
 
 def _not_there() -> None:
@@ -28,7 +30,11 @@ class SessionHandle:
     is_marking: bool = False
     """True while results that the session has are marked in their rows, which say until then that they wait."""
     is_awake: bool = False
-    """True from `wake` until the session looks."""
+    """True from `wake` or `bring` until the session looks."""
+    must_read: bool = False
+    """True from `wake` until the session looks: what it is to deliver stands in its rows alone."""
+    brought: dict[UUID, CarriedResult] = field(default_factory=dict)
+    """Results that it is to deliver, beside those, by job: a doorbell may ring twice."""
     is_to_leave: bool = False
     leave_within: float | None = None
     """Within how many seconds the session must leave, if it must; None: at once, because of `why_over`."""
@@ -37,6 +43,12 @@ class SessionHandle:
 
     def wake(self) -> None:
         """Have the session look for results and news. Several calls before it looks are one look."""
+        self.is_awake = self.must_read = True
+        self.on_wake()
+
+    def bring(self, result: CarriedResult) -> None:
+        """Have the session deliver a result that was brought with a doorbell."""
+        self.brought[result.job_id] = result
         self.is_awake = True
         self.on_wake()
 
@@ -102,6 +114,12 @@ class SessionRegistry:
             handle = self._handles.get(session_id)
             if handle is not None:
                 handle.wake()
+
+    def bring(self, session_id: UUID, result: CarriedResult) -> None:
+        """Bring a result to this session, if it is here."""
+        handle = self._handles.get(session_id)
+        if handle is not None:
+            handle.bring(result)
 
     def wake_waiting(self, session_ids: Iterable[UUID]) -> None:
         """Wake those of these sessions that are here, whose rows say that a result waits. One that writes into its rows

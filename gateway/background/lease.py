@@ -25,6 +25,7 @@ from ringback.errors import database_reason
 from ringback.leases.lease import HoldUps, LeaseClock, LeaseTimes
 from ringback.leases.renewal import ANSWER_SECONDS, LeaseConnection
 from ringback.postgres.statement import Bound
+from ringback.redis.sealed_results import SealedResults
 from ringback.statements import processes
 from ringback.telemetry import metrics
 
@@ -56,8 +57,12 @@ class Lease:
         self._lapsed = asyncio.Event()
         self._ended = Event()
         self._steady_since = ""
+        self.doorbell_key = os.urandom(SealedResults.KEY_BYTES)
+        """Stands in the gateway's row: workers seal results with it that go along with a doorbell."""
         self._register = processes.register(
-            gateway_id, "gateway", socket.gethostname(), os.getpid(), lease_seconds=self._times.seconds
+            *(gateway_id, "gateway", socket.gethostname(), os.getpid()),
+            lease_seconds=self._times.seconds,
+            doorbell_key=self.doorbell_key,
         )
 
     @property

@@ -1,7 +1,7 @@
 """Listens for finished jobs of this gateway's sessions, and wakes those sessions.
 
-The doorbell, a Redis Stream of this gateway, makes it quick. A poll of the table, once a second, makes it certain.
-Neither carries a result: the session takes that from its row.
+The doorbell, a Redis Stream of this gateway, makes it quick. It may bring a result along, sealed by the worker; else
+the session takes that from its row. A poll of the table, once a second, makes it certain.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ from gateway.live_sessions import SessionRegistry
 from gateway.storage.database import Store
 from gateway.storage.redis_client import REDIS_TROUBLE
 from ringback.errors import database_reason
-from ringback.redis.notifications import heard, stream_of
+from ringback.redis.notifications import Ring, heard, stream_of
+from ringback.redis.sealed_results import SealedResults
 from ringback.statements.sessions import lifecycle
 
 log = logging.getLogger(__name__)
@@ -43,6 +44,7 @@ class ResultListener:
 
     Args:
         store: for `poll` alone, on a connection that is shared with no other task.
+        lease: has the key to what doorbells bring.
         held: set when rows name this gateway as the one that holds them.
     """
 
@@ -69,6 +71,7 @@ class ResultListener:
         self._lease = lease
         self._gateway_id = gateway_id
         self._held = held or asyncio.Event()
+        self._sealed_results = SealedResults(lease.doorbell_key)
 
     async def listen(self) -> None:
         """Wake each session that the doorbell names."""
@@ -82,9 +85,19 @@ class ResultListener:
                 continue
             for _, rings in entries:
                 last = rings[-1][0]
-                named = (heard(fields) for _, fields in rings)
-                self._live_sessions.wake(session_id for session_id in named if session_id)
+                for ring in filter(None, (heard(fields) for _, fields in rings)):
+                    self._pass_on(ring)
             await asyncio.sleep(0)  # they read their results before this listens again
+
+    def _pass_on(self, ring: Ring) -> None:
+        """Bring the session its result. If none came along, or it may not count any more, wake it to read."""
+        result = None
+        if ring.sealed is not None and self._lease.is_current:
+            result = self._sealed_results.open(ring.session_id, ring.sealed)
+        if result is None:
+            self._live_sessions.wake((ring.session_id,))
+        else:
+            self._live_sessions.bring(ring.session_id, result)
 
     async def poll(self) -> None:
         """Wake each session that has a result ready. End each that another gateway holds, or that must end.

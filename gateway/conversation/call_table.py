@@ -281,6 +281,10 @@ class CallTable:
             if call is cancelled or call.joined_to == cancelled.job_id:
                 call.is_unwanted = True
 
+    def is_joined(self, job_id: UUID) -> bool:
+        """Return True if another call waits for the end of this job."""
+        return any(call.joined_to == job_id for call in self.running())
+
     def wanted(self) -> list[Call]:
         """Return the calls that run by themselves and were not cancelled."""
         return [call for call in self.running() if call.is_own and not call.is_unwanted]

@@ -24,6 +24,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+from uuid import UUID
 
 import psycopg
 
@@ -39,7 +40,8 @@ from gateway.session.upstream_switcher import SidebandSwitcher, UpstreamSwitcher
 from gateway.small_event import Errand
 from gateway.upstream.connection import UpstreamClosed
 from gateway.upstream.events import UserStartedSpeaking
-from ringback.jobs.outcomes import from_row
+from ringback.jobs.outcomes import Outcome, from_row, succeeded
+from ringback.redis.sealed_results import CarriedResult
 from ringback.statements.jobs import transitions
 from ringback.statements.jobs.deliveries import TAKE_AT_ONCE
 from ringback.statements.jobs.transitions import outcome_of
@@ -220,9 +222,17 @@ class Session:
         await self._effects.execute(link, link.conversation.receive_client(frame, time.monotonic()))
 
     async def _from_doorbell(self) -> None:
-        """Deliver the results that are ready."""
-        self._handle.is_awake = False
-        link = self._link()
+        """Deliver the results that are ready: those that were brought, or what the rows have."""
+        handle, link = self._handle, self._link()
+        brought, handle.brought = list(handle.brought.values()), {}
+        is_enough = not handle.must_read and all(self._is_timely(link, each) for each in brought)
+        handle.is_awake = handle.must_read = False
+        if is_enough:
+            for each in brought:
+                age = max(0.0, time.time() - each.ended_at)  # by two clocks
+                more = each is not brought[-1]
+                await self._deliver(link, each.job_id, each.call_id, each.tool, succeeded(each.result), age, more=more)
+            return
         try:
             rows = await self._effects.deliveries.ready(link)
         except (psycopg.Error, OSError) as problem:
@@ -234,16 +244,27 @@ class Session:
             self._handle.wake()
             return
         for row in rows:  # to the conversation of the epoch that read them: a later one has them among its past
-            self._effects.deliveries.given(link, row.id)
-            revealed = self._gateway.row_privacy.reveal(row, self.state.session_id)
-            result = row.id, row.call_id, row.tool, from_row(**outcome_of(revealed))
+            outcome = from_row(**outcome_of(self._gateway.row_privacy.reveal(row, self.state.session_id)))
             more = row is not rows[-1]
-            await self._effects.execute(link, link.conversation.deliver(*result, time.monotonic(), more=more))
-            metrics.DELIVERY_SECONDS.observe(float(row.age))
+            await self._deliver(link, row.id, row.call_id, row.tool, outcome, float(row.age), more=more)
         if len(rows) == TAKE_AT_ONCE:
             self._handle.wake()  # there may be more, and their doorbell may have rung already
         if not rows and not await self._deliver_progress(link):
             await self._effects.end_unless_held()
+
+    def _is_timely(self, link: UpstreamLink, result: CarriedResult) -> bool:
+        """Return True if the conversation has this result from nowhere else, and no call that joined it has one too."""
+        is_of_now = result.epoch == link.epoch == self.state.epoch
+        return is_of_now and not link.conversation.calls.is_joined(result.job_id)
+
+    async def _deliver(
+        self, link: UpstreamLink, job_id: UUID, call_id: str, tool: str, outcome: Outcome, age: float, *, more: bool
+    ) -> None:
+        """Deliver a result that is so many seconds old; `more`: another one follows at once."""
+        self._effects.deliveries.given(link, job_id)
+        acts = link.conversation.deliver(job_id, call_id, tool, outcome, time.monotonic(), more=more)
+        await self._effects.execute(link, acts)
+        metrics.DELIVERY_SECONDS.observe(age)
 
     async def _deliver_progress(self, link: UpstreamLink) -> bool:
         """Deliver notes and approvals of running jobs. Return False if there is none."""

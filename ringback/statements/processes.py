@@ -56,18 +56,28 @@ def register(
     slots: int = 0,
     *,
     lease_seconds: float = LEASE_SECONDS,
+    doorbell_key: bytes | None = None,
 ) -> Bound:
     """Register a process: `kind` is "gateway" or "worker"; `slots` is how many calls it runs at once.
+
+    `doorbell_key` is a gateway's: workers seal results with it that go along with a doorbell.
 
     Returns `steady_since`, as `renew` does. A process that is registered already, or was retired, begins anew: a
     gateway registers again if its row is gone, or if the reply was lost.
     """
-    return _register(process_id, kind, host, pid, sorted(queues), slots, lease_seconds)
+    return _register(process_id, kind, host, pid, sorted(queues), slots, lease_seconds, doorbell_key)
 
 
 @statement
 def _register(
-    process_id: str, kind: str, host: str, pid: int, queues: list[str], slots: int, lease_seconds: float
+    process_id: str,
+    kind: str,
+    host: str,
+    pid: int,
+    queues: list[str],
+    slots: int,
+    lease_seconds: float,
+    doorbell_key: bytes | None,
 ) -> ReturningInsert[Any]:
     registering = insert(processes).values(
         id=process_id,
@@ -77,8 +87,15 @@ def _register(
         queues=queues,
         slots=slots,
         lease_until=now() + seconds(lease_seconds),
+        doorbell_key=doorbell_key,
     )
-    anew = {"lease_until": registering.excluded.lease_until, "steady_since": now(), "ended_at": None}
+    given = registering.excluded
+    anew = {
+        "lease_until": given.lease_until,
+        "steady_since": now(),
+        "ended_at": None,
+        "doorbell_key": given.doorbell_key,
+    }
     return registering.on_conflict_do_update(index_elements=["id"], set_=anew).returning(_steady_since())
 
 
@@ -98,6 +115,12 @@ def renew(process_id: str, lease_seconds: float = LEASE_SECONDS) -> ReturningUpd
         )
         .returning(_steady_since())
     )
+
+
+@statement
+def doorbell_key(gateway_id: str) -> Select[Any]:
+    """Return the key with which results are sealed for this gateway; None: it has none."""
+    return select(processes.c.doorbell_key).where(processes.c.id == gateway_id)
 
 
 def sweep_turn(process_id: str) -> CTE:

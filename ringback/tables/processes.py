@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Boolean, CheckConstraint, Column, Float, ForeignKey, Integer, Table, Text, text
+from sqlalchemy import Boolean, CheckConstraint, Column, Float, ForeignKey, Integer, LargeBinary, Table, Text, text
 from sqlalchemy.dialects.postgresql import JSON, JSONB
 
 from ringback.tables.columns import metadata, tenant, tenant_key, time
@@ -26,6 +26,8 @@ processes = Table(
     # When it last swept for all: the others leave the next turn to it.
     time("swept_at"),
     time("ended_at"),
+    # A gateway's: results that go along with its doorbells are sealed with it.
+    Column("doorbell_key", LargeBinary),
     CheckConstraint("kind IN ('gateway', 'worker')", name="kind"),
 )
 

@@ -12,6 +12,7 @@ T_TOGETHER, T_GATHERING = (
     "tests/integration/gateway/test_calls_at_once.py",
 )
 T_RECORDER = "tests/unit/gateway/session/test_call_recorder.py"
+T_BROUGHT = "tests/unit/gateway/session/test_brought_results.py"
 T_GIVEN_UP = "tests/integration/workers/test_claims_given_up.py"
 FINISHING, T_FINISHING = (
     "ringback/statements/jobs/finishing.py",
@@ -120,6 +121,53 @@ AT_ONE_TIME = [
         "gateway/storage/redis_client.py",
         "told: list[Answers] = [answers] * len(waiting)",
         "waiting, self._waiting, told = batch, rest + self._waiting, [answers] * len(batch)",
+    ),
+    gone(
+        "a result of another epoch is read",
+        T_BROUGHT,
+        "gateway/session/session.py",
+        "is_of_now = result.epoch == link.epoch == self.state.epoch",
+        "is_of_now = link.epoch == self.state.epoch",
+    ),
+    gone(
+        "a result is read while the session moves on",
+        T_BROUGHT,
+        "gateway/session/session.py",
+        "result.epoch == link.epoch == self.state.epoch",
+        "result.epoch == link.epoch",
+    ),
+    gone(
+        "a result that calls have joined is read",
+        T_BROUGHT,
+        "gateway/session/session.py",
+        " and not link.conversation.calls.is_joined(result.job_id)",
+    ),
+    gone(
+        "a doorbell that brings nothing has the rows read",
+        T_BROUGHT,
+        "gateway/session/session.py",
+        "not handle.must_read and ",
+    ),
+    gone(
+        "a gateway whose lease may be over reads the rows",
+        "tests/integration/redis/test_doorbell.py",
+        "gateway/background/result_listener.py",
+        " and self._lease.is_current:",
+        ":",
+    ),
+    gone(
+        "a result is sealed for its session",
+        "tests/unit/ringback/redis/test_sealed_results.py",
+        "ringback/privacy/encryption.py",
+        "    return session_id.bytes + column.encode()",
+        "    return column.encode()",
+    ),
+    gone(
+        "what is redacted in its row goes along with no doorbell",
+        "tests/integration/workers/test_redacted_rows.py",
+        "workers/execution/runner.py",
+        "if sealed is None and outcome.state",
+        "if outcome.state",
     ),
     gone(
         "some failed connections speak for all",

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from threading import Event
-from time import monotonic
+from time import monotonic, time
 from types import MappingProxyType
 from typing import Any
 from uuid import UUID
@@ -41,6 +41,7 @@ from workers.execution.runtime import WorkerRuntime
 from workers.execution.waiting import Steps
 from workers.leases.in_flight import Cancellation
 from workers.storage.database import count, first
+from workers.storage.outcome_writer import Answer
 
 logger = logging.getLogger(__name__)
 
@@ -214,9 +215,12 @@ def _is_fenced(runtime: WorkerRuntime) -> bool:
 def _finish(runtime: WorkerRuntime, job: Job, outcome: Outcome, told: Told = NOTHING_TOLD) -> str:
     shown, sealed = job.row_privacy.outcome(outcome, job.session_id, job.redact)
     statement = transitions.finish(job.id, job.token, shown, sealed, told.failure, told.summary)
-    row = retry_until_written(runtime, lambda: runtime.outcomes.write(job.id, statement))
+    answer = None  # an outcome that is redacted in its row, or no success, is read from there
+    if sealed is None and outcome.state is JobState.SUCCEEDED:
+        answer = Answer(job.call_id, job.tool, outcome.result, time())
+    row = retry_until_written(runtime, lambda: runtime.outcomes.write(job.id, statement, answer))
     if row is None and (row := _written_before(runtime, job, outcome.state)) is not None:
-        runtime.outcomes.notify([row])
+        runtime.outcomes.notify({job.id: row})
     if row is None:
         fenced = runtime.running.count_fenced()
         metrics.STALE_OUTCOMES.inc()

@@ -24,6 +24,7 @@ from workers.leases.lease import FENCED_EXIT, Lease
 from workers.leases.sweeper import Publisher, StepRunner, Sweeper
 from workers.settings import WorkerSettings
 from workers.storage.database import Store, rows
+from workers.storage.gateway_keys import GatewayKeys
 from workers.storage.outcome_writer import OutcomeWriter
 from workers.storage.redis_client import RedisClient
 
@@ -66,7 +67,7 @@ class WorkerRuntime:
         self.spans = spans
         self.store = Store(settings.database_url, settings.database_connections)
         self.redis = RedisClient(settings.redis_url)
-        self.outcomes = OutcomeWriter(self.store.outcomes, self.redis)
+        self.outcomes = OutcomeWriter(self.store.outcomes, self.redis, GatewayKeys(self.store.claims))
         self.running = InFlightCalls()
         self.is_leaving = Event()
         """Set once what runs here is handed back: this process claims no more jobs."""

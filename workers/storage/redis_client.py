@@ -45,12 +45,12 @@ class RedisClient:
 
     def notify(self, gateway_id: str, session_id: UUID) -> None:
         """Add an entry to the gateway's stream. A failure is only logged."""
-        self.notify_all(((gateway_id, session_id),))
+        self.notify_all(((gateway_id, session_id, None),))
 
-    def notify_all(self, each: Sequence[tuple[str, UUID]]) -> None:
-        """Add an entry for each gateway and session, in one trip. A failure is only logged."""
+    def notify_all(self, each: Sequence[tuple[str, UUID, str | None]]) -> None:
+        """Add an entry for each gateway, session and sealed result, in one trip. A failure is only logged."""
         if self.ask([command for one in each for command in self._doorbells.commands(*one)]) is None:
-            for gateway_id in {gateway_id for gateway_id, _ in each}:
+            for gateway_id in {gateway_id for gateway_id, *_ in each}:
                 self._doorbells.failed(gateway_id)
                 _throttled.warning("doorbell failed (gateway %s); its next poll finds the result", gateway_id)
 

@@ -218,7 +218,7 @@ def finished(session_id: ColumnElement[Any] = jobs.c.session_id, **given: Any) -
             token=None,
             delivery=deliverable(),
         )
-        .returning(jobs.c.session_id, jobs.c.delivery, sessions.c.gateway_id)
+        .returning(jobs.c.session_id, jobs.c.delivery, sessions.c.gateway_id, sessions.c.epoch)
     )
 
 

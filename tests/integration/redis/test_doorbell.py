@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any, cast
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from redis.asyncio import Redis
 
 from gateway.background.result_listener import ResultListener
-from gateway.live_sessions import SessionRegistry
+from gateway.live_sessions import SessionHandle, SessionRegistry
 from ringback.redis.notifications import FIELD, stream_of
+from ringback.redis.notifications import RESULT as SEALED
+from ringback.redis.sealed_results import CarriedResult, SealedResults
 
 pytestmark = pytest.mark.anyio
 GATEWAY = "gateway-here"
 NONE = cast(Any, None)
+SESSION, KEY = uuid4(), bytes(range(32))
+RESULT = CarriedResult(uuid4(), 1, "call", "work", {"text": "done"}, 1.0)
 
 
 @pytest.fixture
@@ -29,12 +35,47 @@ def anyio_backend() -> str:
     ids=["no UTF-8", "no UTF-8 in a name", "no id", "another field"],
 )
 async def test_an_entry_that_is_none_of_ours_is_passed_over(redis_db: str, entry: dict[Any, Any]) -> None:
-    live_sessions, session_id, awake = SessionRegistry(1), uuid4(), asyncio.Event()
-    live_sessions.enter(session_id).on_wake = awake.set
-    listener = ResultListener(redis_db, NONE, live_sessions, NONE, GATEWAY)
+    handle = await woken_by(redis_db, entry, {FIELD: str(SESSION)})
+    assert (handle.must_read, handle.brought) == (True, {})
+
+
+async def test_a_sealed_result_is_brought_to_its_session(redis_db: str) -> None:
+    handle = await woken_by(redis_db, carrying(KEY))
+    assert (handle.must_read, handle.brought) == (False, {RESULT.job_id: RESULT})
+
+
+@pytest.mark.parametrize(
+    ("entry", "lease_is_current"),
+    [
+        (lambda: carrying(KEY), False),
+        (lambda: carrying(bytes(32)), True),
+        (lambda: {**carrying(KEY, uuid4()), FIELD: str(SESSION)}, True),
+        (lambda: {FIELD: str(SESSION), SEALED: "none"}, True),
+    ],
+    ids=["its lease may be over", "sealed with another key", "of another session", "no seal"],
+)
+async def test_a_result_that_may_not_count_is_read_from_its_row(
+    redis_db: str, entry: Callable[[], dict[Any, Any]], lease_is_current: bool
+) -> None:
+    handle = await woken_by(redis_db, entry(), lease_is_current=lease_is_current)
+    assert (handle.must_read, handle.brought) == (True, {})
+
+
+def carrying(key: bytes, session_id: UUID = SESSION) -> dict[Any, Any]:
+    """An entry with the result, sealed with this key for this session."""
+    return {FIELD: str(session_id), SEALED: str(SealedResults(key).seal(session_id, RESULT))}
+
+
+async def woken_by(redis_db: str, *entries: dict[Any, Any], lease_is_current: bool = True) -> SessionHandle:
+    """The handle of a session once these entries have woken it."""
+    live_sessions, awake = SessionRegistry(1), asyncio.Event()
+    handle = live_sessions.enter(SESSION)
+    handle.on_wake = awake.set
+    lease: Any = SimpleNamespace(is_current=lease_is_current, doorbell_key=KEY)
+    listener = ResultListener(redis_db, NONE, live_sessions, lease, GATEWAY)
     ringing = Redis.from_url(redis_db)
-    await ringing.xadd(stream_of(GATEWAY), entry)
-    await ringing.xadd(stream_of(GATEWAY), {FIELD: str(session_id)})
+    for entry in entries:
+        await ringing.xadd(stream_of(GATEWAY), entry)
     listening = asyncio.create_task(listener.listen())
     waiting = asyncio.create_task(awake.wait())
     await asyncio.wait([listening, waiting], return_when=asyncio.FIRST_COMPLETED)
@@ -45,3 +86,4 @@ async def test_an_entry_that_is_none_of_ours_is_passed_over(redis_db: str, entry
     await ringing.aclose()
     await listener.close()
     assert awake.is_set()
+    return handle

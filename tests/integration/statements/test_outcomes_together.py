@@ -44,7 +44,7 @@ def test_a_call_has_the_row_that_it_has_alone(rows: Rows, kind: str) -> None:
     (told,) = rows.run(transitions.finish(alone, token, outcome, **more))
     found = rows.run(finishing.finish_all([transitions.finish(*held, outcome, **more) for held in both]))
     assert {row.job_id for row in found} == {job for job, _ in both}
-    assert {(row.session_id, row.delivery, row.gateway_id) for row in found} == {tuple(told)}
+    assert {(row.session_id, row.delivery, row.gateway_id, row.epoch) for row in found} == {tuple(told)}
     expected = rows.job(alone)._asdict()
     for job, _ in both:
         row = rows.job(job)._asdict()

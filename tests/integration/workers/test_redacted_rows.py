@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 
 import pytest
 from msgspec import structs
-from sqlalchemy import select, text
+from sqlalchemy import select, text, update
 
 from gateway.conversation.actions import RecordCall
 from gateway.session.call_recorder import insert_redacted
@@ -20,11 +20,12 @@ from ringback.jobs.outcomes import Outcome, from_row, succeeded
 from ringback.privacy.encryption import new_key
 from ringback.privacy.redaction import Redaction
 from ringback.privacy.row_privacy import NoKey, RowPrivacy
+from ringback.redis.notifications import stream_of
 from ringback.statements.jobs import admission, deliveries
 from ringback.statements.jobs.transitions import outcome_of
 from ringback.statements.sessions import items, lifecycle
 from ringback.statements.sessions.items import Message
-from ringback.tables import metadata
+from ringback.tables import metadata, processes
 from tests.integration.toolbox import bank
 from tests.integration.toolbox.line import GATEWAY, PATIENCE, Line
 from tests.integration.toolbox.runtimes import run_job
@@ -97,7 +98,11 @@ def test_the_tool_and_the_conversation_hear_it_and_no_row_shows_it(
 ) -> None:
     job = record(line, row_privacy, "transfer", iban=IBAN, note=CARD)
     assert not [secret for secret in SECRETS if secret in dump(line)]
+    line.run(update(processes).where(processes.c.id == GATEWAY).values(doorbell_key=bytes(32)))
     run_job(station_with(RINGBACK_DATA_KEY=KEY), job)
+    rings: Any = line.redis.xrange(stream_of(GATEWAY))
+    assert rings
+    assert not [fields for _, fields in rings if "result" in fields]
     row = line.job(job)
     assert row.arguments == {"iban": "[iban removed]", "note": "[card removed]"}
     assert (row.state, row.result["iban"], row.result["note"]) == ("succeeded", "[iban removed]", "[card removed]")

@@ -6,15 +6,22 @@ from uuid import uuid4
 
 import pytest
 
-from ringback.redis.notifications import EXPIRE_SECONDS, MAX_LENGTH, TIME_TO_LIVE, Doorbells, heard, stream_of
+from ringback.redis.notifications import EXPIRE_SECONDS, MAX_LENGTH, TIME_TO_LIVE, Doorbells, Ring, heard, stream_of
 
 
-def test_an_entry_names_a_session_and_nothing_else() -> None:
+def test_an_entry_names_a_session() -> None:
     session_id = uuid4()
     entry, expiry = Doorbells().commands("gw_1", session_id)
     assert entry == ("XADD", "ringback:doorbell:gw_1", "MAXLEN", "~", MAX_LENGTH, "*", "session", str(session_id))
     assert expiry == ("EXPIRE", "ringback:doorbell:gw_1", TIME_TO_LIVE)
-    assert heard({"session": str(session_id)}) == session_id
+    assert heard({"session": str(session_id)}) == Ring(session_id)
+
+
+def test_a_sealed_result_goes_along() -> None:
+    session_id = uuid4()
+    entry, _ = Doorbells().commands("gw_1", session_id, "sealed")
+    assert entry[-2:] == ("result", "sealed")
+    assert heard({"session": str(session_id), "result": "sealed"}) == Ring(session_id, "sealed")
 
 
 def test_the_time_to_live_is_renewed_once_in_a_while_and_after_a_failure() -> None:

@@ -17,11 +17,13 @@ from psycopg.types.json import Json
 from ringback.jobs.outcomes import succeeded
 from ringback.jobs.states import Delivery
 from ringback.postgres.statement import Bound
+from ringback.redis.sealed_results import CarriedResult
 from ringback.statements.jobs.transitions import finish
 from workers.storage import outcome_writer
-from workers.storage.outcome_writer import OutcomeWriter
+from workers.storage.outcome_writer import Answer, OutcomeWriter
 
 FIRST, A, B, C = (UUID(int=number) for number in range(1, 5))
+ANSWER = Answer("call", "work", "done", 1.0)
 PATIENCE = 20.0
 """Seconds until a test says that an expected event did not happen."""
 
@@ -75,7 +77,7 @@ class Postgres:
 
 
 def _row(job: UUID) -> Any:
-    return SimpleNamespace(job_id=job, session_id=job, delivery=Delivery.READY, gateway_id="gw")
+    return SimpleNamespace(job_id=job, session_id=job, delivery=Delivery.READY, gateway_id="gw", epoch=3)
 
 
 class Doorbells:
@@ -83,9 +85,18 @@ class Doorbells:
 
     def __init__(self) -> None:
         self.trips: list[set[UUID]] = []
+        self.brings: dict[UUID, str | None] = {}
 
-    def notify_all(self, each: Sequence[tuple[str, UUID]]) -> None:
-        self.trips.append({session for _, session in each})
+    def notify_all(self, each: Sequence[tuple[str, UUID, str | None]]) -> None:
+        self.trips.append({session for _, session, _ in each})
+        self.brings |= {session: sealed for _, session, sealed in each}
+
+
+class Keys:
+    """Seals a result by naming it."""
+
+    def seal(self, gateway_id: str, session_id: UUID, carried: CarriedResult) -> str:
+        return f"{gateway_id} {session_id} {carried.job_id} {carried.epoch} {carried.result}"
 
 
 class Worker:
@@ -94,12 +105,13 @@ class Worker:
     def __init__(self, postgres: Postgres, threads: ThreadPoolExecutor) -> None:
         pool: Any = postgres
         redis: Any = Doorbells()
+        keys: Any = Keys()
         self.postgres, self._threads = postgres, threads
         self.redis: Doorbells = redis
-        self.writer = OutcomeWriter(pool, redis)
+        self.writer = OutcomeWriter(pool, redis, keys)
 
-    def write(self, job: UUID) -> Future[Any]:
-        return self._threads.submit(self.writer.write, job, outcome(job))
+    def write(self, job: UUID, answer: Answer | None = None) -> Future[Any]:
+        return self._threads.submit(self.writer.write, job, outcome(job), answer)
 
     def behind_the_first(self, *jobs: UUID) -> list[Future[Any]]:
         """Write these while the outcome of `FIRST` is under way, and let it go on once they wait for it."""
@@ -150,6 +162,28 @@ def test_those_that_come_while_one_is_under_way_are_one_statement_and_one_trip_t
     assert worker.postgres.asked == [[FIRST], [A, B, C]]
     assert worker.redis.trips == [{FIRST}, {A, B, C}]
     assert ids([worker.write(A)]) == [A], "and what comes later waits for nothing"
+
+
+def test_a_result_goes_along_with_its_doorbell_if_it_may(at_work: At) -> None:
+    worker = at_work(Postgres(leaves_out=[C]))
+    first = worker.write(FIRST, Answer("call", "work", "one", 1.0))
+    assert worker.postgres.under_way.wait(PATIENCE)
+    rest = [worker.write(A, Answer("call", "work", "two", 1.0)), worker.write(B), worker.write(C, ANSWER)]
+    worker.until_waiting(3)
+    worker.postgres.may_go_on.set()
+    assert ids([first, *rest]) == [FIRST, A, B, None]
+    assert worker.redis.brings == {FIRST: f"gw {FIRST} {FIRST} 3 one", A: f"gw {A} {A} 3 two", B: None}
+
+
+def test_a_result_goes_along_though_its_outcome_was_left_out_of_a_batch(at_work: At) -> None:
+    worker = at_work(Postgres(left_out_together=[B]))
+    first = worker.write(FIRST)
+    assert worker.postgres.under_way.wait(PATIENCE)
+    rest = [worker.write(A), worker.write(B, ANSWER)]
+    worker.until_waiting(2)
+    worker.postgres.may_go_on.set()
+    assert ids([first, *rest]) == [FIRST, A, B]
+    assert worker.redis.brings[B] == f"gw {B} {B} 3 done"
 
 
 def test_a_batch_is_bounded_and_has_a_job_once(monkeypatch: pytest.MonkeyPatch) -> None:
