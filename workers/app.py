@@ -26,7 +26,7 @@ from ringback.errors import ConfigurationError
 from ringback.redis.broker import TASK, WORKER_SOCKET_TIMEOUT, WORKER_THREADS, ignored, make_app
 from workers import logs
 from workers.broker import celery_hooks
-from workers.broker.consumer import CANARY, Consumer, Shedding, canary_queue, canary_task
+from workers.broker.consumer import Consumer, Intake, canary_queue
 from workers.execution.runner import UNTRACED, run_job
 from workers.execution.waiting import Steps, run_to_end
 from workers.lifecycle.process import WorkerProcess
@@ -62,7 +62,7 @@ def make() -> Celery:
     celery.conf.worker_concurrency = calls_at_once("prefork" if forks else "threads", settings)
     celery.conf.worker_consumer = "workers.broker.consumer:Consumer"
     celery.steps["worker"].add(Duties)
-    celery.steps["consumer"].add(Shedding)
+    celery.steps["consumer"].add(Intake)
     return celery
 
 
@@ -94,20 +94,16 @@ def take(*arguments: object, **_ignored: object) -> None:
     """Run the job whose id came, as a task of Celery, in a pool that is not ours. Never raises, as Celery would log
     what the message held.
     """
-    headers = vars(app.current_worker_task.request) if app.current_worker_task else UNTRACED
-    copy_context().run(run_to_end, _run(arguments, headers))
-
-
-def steps_of(message: Any) -> Steps[None]:
-    """Return the steps of the job whose id came in this message. They never raise."""
-    return _run(message.payload[0], message.headers)
-
-
-def _run(arguments: Sequence[object], headers: Mapping[str, object]) -> Steps[None]:
     job_id = job_id_in(arguments)
     if job_id is None:
         logger.warning("message dropped: it holds no job id")
         return
+    headers = vars(app.current_worker_task.request) if app.current_worker_task else UNTRACED
+    copy_context().run(run_to_end, steps_of(job_id, headers))
+
+
+def steps_of(job_id: UUID, headers: Mapping[str, object]) -> Steps[None]:
+    """Return the steps of the job, whose message has these headers. They never raise."""
     ringback_logs.bind(job=job_id)
     try:
         yield from run_job(process.runtime(), job_id, headers)
@@ -221,8 +217,7 @@ app: Celery = make()
 publisher: Celery = make_app(NO_BROKER)
 """Publishes with short time-outs, where the consumer waits long for a message."""
 process = WorkerProcess(_publish)
-app.task(name=TASK, ignore_result=True, Strategy="workers.broker.consumer:job_strategy")(take)
-app.task(name=CANARY, ignore_result=True, Strategy="workers.broker.consumer:canary_strategy")(canary_task)
+app.task(name=TASK, ignore_result=True)(take)
 Consumer.on_canary = process.canary.received
 Consumer.on_job = steps_of
 Consumer.on_cut = process.suspect_messages

@@ -58,7 +58,7 @@ OVERRIDDEN = (
     ),
     Hook(
         f"{KOMBU}:Transport._deliver",
-        "writes each message anew from its id, and drops what is none of ours",
+        "gives jobs to our pool of threads, and drops what is none of ours",
         "(self, message, queue)",
         "workers.broker.transport:Transport._deliver",
     ),
@@ -104,18 +104,6 @@ OVERRIDDEN = (
         "(self) -> 'None'",
         "workers.thread_pool:TaskPool.on_stop",
     ),
-    Hook(
-        "celery.worker.strategy:default",
-        "gives a job to our pool of threads, without a request and a trace",
-        None,
-        "workers.broker.consumer:job_strategy",
-    ),
-    Hook(
-        "celery.worker.strategy:default",
-        "receives the canary in the consumer, without a slot of the pool",
-        None,
-        "workers.broker.consumer:canary_strategy",
-    ),
 )
 """Celery or kombu calls each in the life of a worker."""
 
@@ -140,7 +128,6 @@ USED = (
     Hook("celery.worker.components:Pool", "the step after which our duties start"),
     Hook("celery.app.amqp:Queues.select_add", "adds the canary's queue", "(self, queue, **kwargs)"),
     Hook("celery.app.amqp:Queues.consume_from", "the queues of the command line"),
-    Hook("celery.app.task:Task.start_strategy", "asks a task for its strategy", "(self, app, consumer, **kwargs)"),
     Hook("celery.app.defaults:NAMESPACES.worker.disable_prefetch", "fetches a message when a thread is free for it"),
     Hook("celery.app.defaults:NAMESPACES.worker.consumer", "names our consumer"),
 )

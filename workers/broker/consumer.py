@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
+from uuid import UUID
 
 import kombu
 from celery import bootsteps
 from celery.worker import state
 from celery.worker.consumer import Consumer as CelerysConsumer
 from celery.worker.consumer.tasks import Tasks
-from celery.worker.strategy import default
 
 from workers.execution.waiting import Steps
 from workers.logs import ThrottledLogger
@@ -26,7 +26,7 @@ from workers.thread_pool import TaskPool
 RECONNECT_SECONDS = 0.25
 """Pause between two attempts to reach Redis: a caller waits, and an attempt costs almost no CPU."""
 
-CANARY = "ringback.canary"
+CANARY: Final = "ringback.canary"
 """Name of the task that a worker sends itself. The consumer handles it at once, without a slot of the pool."""
 
 logger = logging.getLogger(__name__)
@@ -42,7 +42,7 @@ def _never() -> bool:
     return False
 
 
-def _drop(_message: Any) -> Steps[None]:
+def _drop(_job_id: UUID, _trace: Mapping[str, str]) -> Steps[None]:
     """Default of the hook that runs jobs."""
     yield from ()
 
@@ -76,8 +76,8 @@ class Consumer(CelerysConsumer):  # type: ignore[misc]
     """Called when a canary arrives."""
     on_cut: ClassVar[Callable[[], None]] = _ignore
     """Called when the connection broke, which may have lost a message."""
-    on_job: ClassVar[Callable[[Any], Steps[None]]] = _drop
-    """Returns the steps of a message's job."""
+    on_job: ClassVar[Callable[[UUID, Mapping[str, str]], Steps[None]]] = _drop
+    """Returns the steps of a job, whose message has these headers of its trace."""
     sheds: ClassVar[Callable[[], bool]] = _never
     """Returns true if this process was held up a moment ago, and takes no message: others may."""
 
@@ -121,51 +121,26 @@ class Consumer(CelerysConsumer):  # type: ignore[misc]
         return int(getattr(self.controller, "max_concurrency", None) or self.pool.num_processes)
 
 
-class Shedding(bootsteps.StartStopStep):  # type: ignore[misc]
-    """Celery step that makes each consumed channel ask `Consumer.is_free` too; Celery makes the channel anew."""
+class Intake(bootsteps.StartStopStep):  # type: ignore[misc]
+    """Celery step that says of each new connection whether it takes messages, and where they go."""
 
     requires = (Tasks,)
 
     def start(self, parent: Any) -> None:
-        """Wrap the new channel's check. Celery calls this hook after each connect."""
-        quality = parent.task_consumer.channel.qos
-        may_take = quality.can_consume
-        quality.can_consume = lambda: parent.is_free() and may_take()
-
-
-def job_strategy(task: Any, app: Any, consumer: Any) -> Callable[..., None]:
-    """Return the strategy of jobs. Our pool of threads gets the steps of each at once, any other pool a task of Celery.
-
-    Celery makes a request of the message and traces its task: time limits, signals, events and results, of which a job
-    has none, for a seventh of a worker's processor time.
-    """
-    pool = consumer.pool
-    if not isinstance(pool, TaskPool):
-        celerys: Callable[..., None] = default(task, app, consumer)
-        return celerys
-    steps_of, pool.on_left = type(consumer).on_job, consumer.note_left
-    if consumer.hub is not None:
-        consumer.waker = consumer.waker or Waker()
-        consumer.waker.listen(consumer.hub)
-
-    def handle(message: Any, *_: Any) -> None:
-        message.ack()
-        pool.carry_out(steps_of(message))
-
-    return handle
-
-
-def canary_strategy(_task: Any, _app: Any, consumer: Any) -> Callable[..., None]:
-    """Return the canary's strategy: how the consumer handles its messages, where others go to the pool."""
-
-    def handle(*_message: Any) -> None:
-        type(consumer).on_canary()
-
-    return handle
-
-
-def canary_task() -> None:
-    """Do nothing: Celery wants a task for the canary, which no worker runs."""
+        """Join the connection to the consumer, and jobs to our pool of threads. Celery calls this hook after each
+        connect.
+        """
+        channel, consumer, pool = parent.task_consumer.channel, type(parent), parent.pool
+        may_take = channel.qos.can_consume
+        channel.qos.can_consume = lambda: parent.is_free() and may_take()
+        channel.connection.on_canary = consumer.on_canary
+        if not isinstance(pool, TaskPool):
+            return
+        channel.connection.on_job = lambda job_id, trace: pool.carry_out(consumer.on_job(job_id, trace))
+        pool.on_left = parent.note_left
+        if parent.hub is not None:
+            parent.waker = parent.waker or Waker()
+            parent.waker.listen(parent.hub)
 
 
 def canary_queue(name: str) -> Any:

@@ -1,8 +1,9 @@
 """Kombu's transport over Redis, for workers: it trusts no message that it finds there.
 
 Kombu and Celery take a message as it is. One with a missing property, or a body of another kind, ends the consumer with
-a traceback, is put back into the queue, and ends the next one. So each message is read here and written anew from its
-task, its id, and the trace that follows from the id (`rewritten`); one that Ringback did not write is dropped, once.
+a traceback, is put back into the queue, and ends the next one. So only its task, its job's id, and the trace that
+follows from the id are read here (`read`); a message that Ringback did not write is dropped, once. A job goes straight
+to our pool of threads. For any other pool its message is written anew (`written`), and Celery makes a task of it.
 
 A message is gone once it is taken: kombu keeps no copy until an acknowledgement (ADR 0059). Its copies would come back
 after an hour, under a lock whose release is a script, which the Redis user of Ringback may not run. If a worker loses a
@@ -14,8 +15,8 @@ from __future__ import annotations
 import json
 import logging
 from base64 import b64decode, b64encode
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, NamedTuple
 from uuid import UUID, uuid4
 
 from kombu.transport import redis
@@ -60,43 +61,58 @@ class Channel(_Channel):  # type: ignore[misc]
             return True
 
 
+class Job(NamedTuple):
+    """What a job's message says."""
+
+    id: UUID
+    trace: Mapping[str, str]
+    """Headers that continue the call's trace; none where traces are off."""
+
+
 class Transport(_Transport):  # type: ignore[misc]
     """Transport that `workers.app` names."""
 
     Channel = Channel
+    on_canary: Callable[[], None] = staticmethod(lambda: None)
+    """Called when a canary arrives."""
+    on_job: Callable[[UUID, Mapping[str, str]], None] | None = None
+    """Takes a job, with the headers of its trace; None: Celery does."""
 
     def _deliver(self, message: Any, queue: str) -> None:
-        """Deliver the message, written anew. Kombu calls this hook."""
-        known = rewritten(message, queue)
-        if known is None:
+        """Deliver what the message says. Kombu calls this hook."""
+        said = read(message)
+        if said is None:
             _throttled.warning("message dropped from queue %s: Ringback did not write it", queue)
-            return
-        super()._deliver(known, queue)
+        elif said == CANARY:
+            self.on_canary()
+        elif self.on_job is not None:
+            self.on_job(*said)
+        else:
+            super()._deliver(written(said, queue), queue)
 
 
-def rewritten(message: object, queue: str) -> dict[str, Any] | None:
-    """Return the message written anew from its task, job id and trace; None if Ringback did not write it."""
+def read(message: object) -> Job | Literal["ringback.canary"] | None:
+    """Return the job that the message is about, or CANARY; None if Ringback did not write it."""
     try:
-        task, body = message["headers"]["task"], message["body"]  # type: ignore[index]
-        if task == CANARY:
-            return _written("{}", CANARY, queue)
-        if task != TASK or not isinstance(body, str) or len(body) > MAX_BODY_CHARS:
+        headers, body = message["headers"], message["body"]  # type: ignore[index]
+        if headers["task"] == CANARY:
+            return CANARY
+        if headers["task"] != TASK or not isinstance(body, str) or len(body) > MAX_BODY_CHARS:
             return None
         job_id = UUID(json.loads(b64decode(body, validate=True))[0][0])
-        trace = headers_in(message["headers"], job_id)  # type: ignore[index]
+        return Job(job_id, headers_in(headers, job_id))
     except (AttributeError, KeyError, IndexError, TypeError, ValueError, RecursionError):
         return None
-    words = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
-    return _written(json.dumps([[str(job_id)], {}, words]), TASK, queue, trace)
 
 
-def _written(body: str, task: str, queue: str, trace: Mapping[str, str] | None = None) -> dict[str, Any]:
-    number = str(uuid4())
+def written(job: Job, queue: str) -> dict[str, Any]:
+    """Return the message of this job for Celery, with nothing else in it."""
+    number, words = str(uuid4()), {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
     return {
-        "body": b64encode(body.encode()).decode(),
+        "body": b64encode(json.dumps([[str(job.id)], {}, words]).encode()).decode(),
         "content-encoding": "utf-8",
         "content-type": "application/json",
-        "headers": {"lang": "py", "task": task, "id": number, "ignore_result": True, **(trace or {})},
+        "headers": {"lang": "py", "task": TASK, "id": number, "ignore_result": True, **job.trace},
         "properties": {
             "correlation_id": number,
             "delivery_mode": 2,

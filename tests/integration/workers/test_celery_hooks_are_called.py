@@ -15,7 +15,10 @@ from workers.broker.celery_hooks import OVERRIDDEN
 CUTS, CUT_SECONDS = 10, 5.0
 """How often the broker is cut off, and the time to notice and repair a cut."""
 LAST = {"workers.app:Duties.close", "workers.thread_pool:TaskPool.on_stop"}
-OF_OTHERS = {"threads": "workers.prefork:", "prefork": "workers.thread_pool:"}
+OF_OTHERS = {
+    "threads": ("workers.prefork:", "workers.broker.transport:Quality.append", "workers.broker.transport:Quality.ack"),
+    "prefork": ("workers.thread_pool:",),
+}
 HOOKED = "tests.integration.toolbox.hooked_worker"
 
 

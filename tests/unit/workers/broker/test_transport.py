@@ -1,16 +1,17 @@
-"""A worker takes only a message's task and id, or drops the message."""
+"""A worker takes only a message's task, id and trace, or drops the message."""
 
 from __future__ import annotations
 
 import json
 from base64 import b64decode, b64encode
 from typing import Any
+from uuid import UUID
 
 import pytest
 
 from ringback.redis.broker import TASK
 from workers.broker.consumer import CANARY
-from workers.broker.transport import MAX_BODY_CHARS, rewritten
+from workers.broker.transport import MAX_BODY_CHARS, Job, Transport, read, written
 
 JOB = "0192d4e1-77aa-7c3e-9b1f-0123456789ab"
 
@@ -33,22 +34,53 @@ def body_of(written: dict[str, Any]) -> Any:
         message([[JOB.upper()]]),
     ],
 )
-def test_a_message_of_ours_is_written_anew_from_its_id(taken: dict[str, Any]) -> None:
+def test_of_a_message_of_ours_only_the_id_is_read(taken: dict[str, Any]) -> None:
     taken["headers"] |= {"eta": "9999-01-01", "expires": "x", "timelimit": [1, 1], "group": "x", "id": "x"}
-    written = rewritten(taken, "orders")
-    assert written is not None
-    arguments, named, words = body_of(written)
+    assert read(taken) == Job(UUID(JOB), {})
+
+
+def test_celery_gets_a_message_with_nothing_else_in_it() -> None:
+    one, other = (written(Job(UUID(JOB), {"traceparent": "x"}), "orders") for _ in range(2))
+    arguments, named, words = body_of(one)
     assert (arguments, named, set(words.values())) == ([JOB], {}, {None})
-    assert set(written["headers"]) == {"lang", "task", "id", "ignore_result"}
-    assert written["properties"]["delivery_info"] == {"exchange": "", "routing_key": "orders"}
-    assert "x" not in (written["headers"]["id"], written["properties"]["delivery_tag"])
-    assert "reply_to" not in written["properties"]
+    assert set(one["headers"]) == {"lang", "task", "id", "ignore_result", "traceparent"}
+    assert one["properties"]["delivery_info"] == {"exchange": "", "routing_key": "orders"}
+    assert "reply_to" not in one["properties"]
+    assert one["headers"]["id"] != other["headers"]["id"]
 
 
-def test_a_canary_is_let_through_with_nothing_in_it() -> None:
-    written = rewritten(message([["x"]], CANARY), "q")
-    assert written is not None
-    assert (written["headers"]["task"], body_of(written)) == (CANARY, {})
+def test_a_canary_says_nothing_else() -> None:
+    assert read(message([["x"]], CANARY)) == CANARY
+
+
+class Broker(Transport):
+    """Transport without a connection, and what kombu and the worker got from it."""
+
+    def __init__(self) -> None:
+        self.for_celery: list[dict[str, Any]] = []
+        self.canaries: list[None] = []
+        self.jobs: list[Job] = []
+        self._callbacks = {"orders": self.for_celery.append}
+        self.on_canary = lambda: self.canaries.append(None)
+
+    def deliver(self, *messages: object) -> None:
+        for each in messages:
+            self._deliver(each, "orders")
+
+
+def test_a_job_goes_to_our_pool_past_celery(caplog: pytest.LogCaptureFixture) -> None:
+    broker = Broker()
+    broker.on_job = lambda *said: broker.jobs.append(Job(*said))
+    broker.deliver(message([[JOB], {}, {}]), message([["x"]], CANARY), {"body": "none of ours"})
+    assert (broker.jobs, broker.canaries, broker.for_celery) == ([Job(UUID(JOB), {})], [None], [])
+    assert "message dropped from queue orders: Ringback did not write it" in caplog.text
+
+
+def test_for_any_other_pool_celery_makes_a_task_of_it() -> None:
+    broker = Broker()
+    broker.deliver(message([[JOB], {}, {}]), message([["x"]], CANARY), {"body": "none of ours"})
+    assert [body_of(each)[0] for each in broker.for_celery] == [[JOB]]
+    assert broker.canaries == [None]
 
 
 @pytest.mark.parametrize(
@@ -83,4 +115,4 @@ def test_a_canary_is_let_through_with_nothing_in_it() -> None:
     ids=range(25),
 )
 def test_whatever_else_is_there_is_none_of_ours(taken: object) -> None:
-    assert rewritten(taken, "q") is None
+    assert read(taken) is None
