@@ -97,7 +97,7 @@ class Side:
     """A database with so many jobs, and one session with a gateway and a worker."""
 
     def __init__(self, url: str, jobs: int) -> None:
-        self.connection: psycopg.Connection[Any] = connect(url, "growth", 5, Bounds(SECONDS))
+        self.connection = connect(url, "growth", 5, Bounds(SECONDS))
         self.session = uuid4()
         self.taken: defaultdict[str, list[float]] = defaultdict(list)
         self._fill(jobs)
@@ -184,12 +184,10 @@ class Side:
     def time(self, name: str, statement: Runnable, at_least: int = 1) -> list[Any]:
         """Time the statement; return its rows, of which there must be so many."""
         began = perf_counter()
-        cursor = execute(self.connection, statement)
-        found = cursor.fetchall() if cursor.description else []
+        answer = execute(self.connection, statement)
         self.taken[name].append(1_000 * (perf_counter() - began))
-        rows = len(found) if cursor.description else cursor.rowcount
-        insist(f"rows of {name}", min(rows, at_least), at_least)
-        return found
+        insist(f"rows of {name}", min(answer.count, at_least), at_least)
+        return answer.rows
 
     def _text(self, statement: str) -> None:
         self.connection.execute(statement.encode())

@@ -51,7 +51,7 @@ def check(url: str) -> Iterator[Check]:
     with connection:
 
         def read(statement: bytes) -> Sequence[Any]:
-            return execute(connection, Bound(statement, [], is_kept=False)).fetchall()
+            return execute(connection, Bound(statement, [], is_kept=False)).rows
 
         yield from _server(read)
         yield from schema(read, newest_revision())

@@ -97,13 +97,13 @@ class Stack:
     def runs(self, worker: int) -> bool:
         """Return whether the worker with this process id has registered, and its lease holds."""
         with closing(connect(self.database_url, "ringback-up", int(PROBE_SECONDS))) as connection:
-            rows = execute(connection, all_processes(DEFAULT_TENANT)).fetchall()
+            rows = execute(connection, all_processes(DEFAULT_TENANT)).rows
         return any(row.kind == "worker" and row.alive and row.pid == worker for row in rows)
 
     def unoffered(self) -> list[str]:
         """Return the tools that a worker serves and no agent allows: no model is offered them."""
         with closing(connect(self.database_url, "ringback-up", int(PROBE_SECONDS))) as connection:
-            served = {row.name for row in execute(connection, live_tools()).fetchall()}
+            served = {row.name for row in execute(connection, live_tools()).rows}
         return sorted(served - {tool["name"] for tool in self.listed("/v1/tools")})
 
 

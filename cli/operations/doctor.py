@@ -76,7 +76,7 @@ def _processes(url: str) -> list[Any]:
     from ringback.tables import DEFAULT_TENANT
 
     with connect(url, "ringback-doctor", CONNECT_SECONDS) as connection:
-        return execute(connection, all_processes(DEFAULT_TENANT)).fetchall()
+        return execute(connection, all_processes(DEFAULT_TENANT)).rows
 
 
 def _print(check: Check) -> None:

@@ -173,8 +173,7 @@ def refuse(sentence: str, code: int = WRONG_INPUT) -> NoReturn:
 def _rows(connection: Connection, statement: Runnable) -> Sequence[Any]:
     from ringback.postgres.connections import execute
 
-    found = execute(connection, statement)
-    return found.fetchall() if found.description else []
+    return execute(connection, statement).rows
 
 
 def _reason(problem: Any) -> str:

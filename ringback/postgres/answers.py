@@ -15,6 +15,8 @@ import psycopg
 from psycopg.abc import PQGen
 from psycopg.pq.abc import PGconn
 
+from ringback.postgres.kept import KeptStatements
+
 LOOK_SECONDS = 0.1
 """How often a wait without an answer is counted. A look that comes late, because this process stood still, counts as
 one: the delay was not Postgres's.
@@ -31,6 +33,10 @@ class Connection(psycopg.Connection[Any]):
 
     answer_seconds = inf
     """How long an answer may take. Then the connection is closed, and `NoAnswer` raised."""
+
+    def __init__(self, pgconn: PGconn) -> None:
+        super().__init__(pgconn)
+        self.kept = KeptStatements(self)
 
     def wait(self, gen: PQGen[T], interval: float = LOOK_SECONDS, *more: Any, **named: Any) -> T:
         """Do as psycopg does, within `answer_seconds`. Psycopg calls this for all that it waits for."""

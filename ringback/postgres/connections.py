@@ -29,10 +29,11 @@ from sqlalchemy import Engine, create_engine
 
 from ringback.errors import ConfigurationError
 from ringback.postgres import answers
+from ringback.postgres.kept import Answer
 from ringback.postgres.statement import Bound, Runnable, bound
 from ringback.postgres.url import read
 
-Connection: TypeAlias = psycopg.Connection[Any]
+Connection: TypeAlias = answers.Connection
 AsyncConnection: TypeAlias = answers.AsyncConnection
 
 DIALECT = "postgresql+psycopg://"
@@ -114,9 +115,7 @@ def connect_arguments(url: str, name: str, connect_seconds: int, **more: Any) ->
     }
 
 
-def connect(
-    url: str, name: str, connect_seconds: int, bounds: Bounds | None = None, **more: Any
-) -> psycopg.Connection[Any]:
+def connect(url: str, name: str, connect_seconds: int, bounds: Bounds | None = None, **more: Any) -> Connection:
     """Connect now. A row's columns have the names that the statement gives them.
 
     Args:
@@ -187,16 +186,21 @@ def begin(connection: Connection | AsyncConnection, bounds: Bounds | None = None
     return (f"{first}; {bounds.as_sql('SET LOCAL')}" if bounds and is_pooled(connection) else first).encode()
 
 
-def execute(connection: Connection, statement: Runnable) -> psycopg.Cursor[Any]:
-    """Execute the statement; return the cursor that has its rows."""
+def execute(connection: Connection, statement: Runnable) -> Answer:
+    """Execute the statement; return what Postgres answered."""
     ready = bound(statement)
-    if ready.is_kept:
-        return connection.execute(ready.text, ready.parameters)
     if is_pooled(connection):
-        return connection.execute(ready.text, ready.parameters, prepare=False)
+        return _answer_in(connection.execute(ready.text, ready.parameters, prepare=False))
+    if ready.is_kept:
+        return connection.wait(connection.kept.run(ready))
     with connection.pipeline():
         connection.execute(PLANNED_ANEW, prepare=False)
-        return connection.execute(ready.text, ready.parameters, prepare=False)
+        cursor = connection.execute(ready.text, ready.parameters, prepare=False)
+    return _answer_in(cursor)
+
+
+def _answer_in(cursor: psycopg.Cursor[Any]) -> Answer:
+    return Answer(cursor.fetchall() if cursor.description else [], cursor.rowcount)
 
 
 async def execute_async(connection: AsyncConnection, statement: Bound) -> psycopg.AsyncCursor[Any]:

@@ -129,7 +129,7 @@ class ToolLimits:
             )
             if not isinstance(said, Wait):
                 claiming = transitions.claim(job_id, worker_id, token, locked=control.locked)
-                row = execute(connection, claiming).fetchone()
+                row = execute(connection, claiming).first
                 if row is not None and isinstance(said, Go) and said.gate != gate:
                     execute(connection, gates.save(asked.tool, said.gate))
                 return None if row is None else replace(_claimed(row, said), limited=_limited(asked, control))
@@ -173,7 +173,7 @@ class ToolLimits:
 
 def _controls(connection: Connection, asked: Any) -> Controls:
     """Lock what an operator has set of the call's queue and tool, and return it."""
-    found = execute(connection, controls.lock(asked.queue, asked.tool)).fetchall()
+    found = execute(connection, controls.lock(asked.queue, asked.tool)).rows
     of = {row.kind: row.concurrency for row in found}
     return Controls(any(row.paused for row in found), of.get("queue"), of.get("tool"))
 
@@ -188,7 +188,7 @@ def _wait_for_queue(connection: Connection, queue: str, control: Controls) -> Wa
     """Return a wait if as many calls of the queue run as the operator allows. The lock of the control is held."""
     if control.of_queue is None:
         return None
-    (row,) = execute(connection, gates.running_in(queue)).fetchall()
+    (row,) = execute(connection, gates.running_in(queue)).rows
     return Wait(LOOK_AGAIN_SECONDS) if row.running >= control.of_queue else None
 
 
@@ -198,7 +198,7 @@ def _limited(asked: Any, control: Controls) -> Limited:
 
 
 def _locked(connection: Connection, tool: str, limits: Limits) -> tuple[Gate, float]:
-    (row,) = execute(connection, gates.lock(tool, limits.burst)).fetchall()
+    (row,) = execute(connection, gates.lock(tool, limits.burst)).rows
     return gates.gate_in(row), row.now
 
 
@@ -206,7 +206,7 @@ def _load(connection: Connection, job_id: UUID, tool: str, limits: Limits) -> Lo
     """Return the tool's load. A breaker alone does not need it."""
     if limits.concurrency is None and limits.rate is None:
         return Load()
-    (row,) = execute(connection, gates.load_around(job_id, tool)).fetchall()
+    (row,) = execute(connection, gates.load_around(job_id, tool)).rows
     return gates.load_in(row)
 
 

@@ -72,19 +72,19 @@ def refuse_encoding_of(database_url: str) -> None:
 def rows(pool: ConnectionPool, statement: Runnable) -> list[Any]:
     """Run the statement and commit; return its rows."""
     with pool.connection() as connection:
-        return execute(connection, statement).fetchall()
+        return execute(connection, statement).rows
 
 
 def first(pool: ConnectionPool, statement: Runnable) -> Any | None:
     """Run a statement about one job and commit; return its row, or None if it matched none."""
     with pool.connection() as connection:
-        return execute(connection, statement).fetchone()
+        return execute(connection, statement).first
 
 
 def count(pool: ConnectionPool, statement: Runnable) -> int:
     """Run the statement and commit; return how many rows it changed."""
     with pool.connection() as connection:
-        return execute(connection, statement).rowcount
+        return execute(connection, statement).count
 
 
 def together(pool: ConnectionPool, statements: Iterable[Runnable]) -> None:

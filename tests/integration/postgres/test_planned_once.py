@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import Select, func, literal, select
 
 from gateway.storage.database import Store, open_pool
-from ringback.postgres.connections import Bounds, connect, execute
+from ringback.postgres.connections import Bounds, Connection, connect, execute
 from ringback.postgres.statement import Bound, bound, joined, statement
 from ringback.statements.jobs import deliveries
 from ringback.statements.sessions import lifecycle
@@ -53,7 +53,7 @@ async def store(database: str) -> AsyncIterator[Store]:
 
 
 @pytest.fixture
-def connection(database: str) -> Iterator[psycopg.Connection[tuple[str, int]]]:
+def connection(database: str) -> Iterator[Connection]:
     with connect(database, "a worker", 3, Bounds(5.0)) as connection:
         yield connection
 
@@ -91,10 +91,10 @@ async def test_a_statement_takes_a_connection_that_has_run_it(database: str) -> 
     await pool.close()
 
 
-def test_so_is_a_workers_statement(connection: psycopg.Connection[tuple[str, int]]) -> None:
+def test_so_is_a_workers_statement(connection: Connection) -> None:
     for _ in range(TIMES):
         execute(connection, lifecycle.owners([UUID(int=0)]))
-    assert execute(connection, PLANS).fetchall() == [(TIMES - 1, 0)]
+    assert execute(connection, PLANS).rows == [(TIMES - 1, 0)]
 
 
 async def test_a_search_is_planned_for_what_it_asks(store: Store) -> None:
@@ -113,17 +113,17 @@ async def test_a_search_that_fails_leaves_the_connection_as_it_was(store: Store)
     assert [row.mode for row in await store.rows(how_it_is_planned(1))] == ["force_generic_plan"]
 
 
-def test_so_it_is_for_threads(connection: psycopg.Connection[tuple[str, int]]) -> None:
-    assert execute(connection, asked_anew(1)).fetchone() == ("force_custom_plan", 1)
+def test_so_it_is_for_threads(connection: Connection) -> None:
+    assert execute(connection, asked_anew(1)).first == ("force_custom_plan", 1)
     with pytest.raises(psycopg.errors.DivisionByZero):
         execute(connection, fails_for(1))
-    assert execute(connection, how_it_is_planned(1)).fetchone() == ("force_generic_plan", 1)
+    assert execute(connection, how_it_is_planned(1)).first == ("force_generic_plan", 1)
 
 
 def test_a_connection_of_the_command_line_plans_as_postgres_would(database: str) -> None:
     with psycopg.connect(in_dialect(database, "postgresql")) as plain, connect(database, "a command", 3) as command:
         (usual,) = plain.execute("SELECT current_setting('plan_cache_mode')").fetchall()
-        assert execute(command, how_it_is_planned(1)).fetchone() == (*usual, 1)
+        assert execute(command, how_it_is_planned(1)).first == (*usual, 1)
 
 
 async def test_a_search_runs_again_whose_connection_had_broken(store: Store, database: str) -> None:

@@ -61,7 +61,7 @@ def test_many_workers_statements_share_a_few_connections(pooled: str) -> None:
             for _ in range(TIMES):
                 assert rows(store.claims, select(literal(number)))[0][0] == number
                 with store.outcomes.transaction() as connection:
-                    assert execute(connection, select(literal(number))).fetchall() == [(number,)]
+                    assert execute(connection, select(literal(number))).rows == [(number,)]
         finally:
             store.close()
 

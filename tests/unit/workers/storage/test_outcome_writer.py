@@ -16,6 +16,7 @@ from psycopg.types.json import Json
 
 from ringback.jobs.outcomes import succeeded
 from ringback.jobs.states import Delivery
+from ringback.postgres.kept import Answer
 from ringback.postgres.statement import Bound
 from ringback.redis.sealed_results import CarriedResult
 from ringback.statements.jobs.transitions import finish
@@ -61,10 +62,10 @@ class Postgres:
 
     @contextmanager
     def connection(self) -> Iterator[Any]:
-        yield SimpleNamespace(execute=self._execute)
+        yield SimpleNamespace(prepare_threshold=1, kept=SimpleNamespace(run=self._run), wait=lambda answer: answer)
 
-    def _execute(self, _text: bytes, parameters: Sequence[Any]) -> Any:
-        jobs = jobs_of(parameters)
+    def _run(self, statement: Bound) -> Answer:
+        jobs = jobs_of(statement.parameters)
         self.asked.append(jobs)
         if FIRST in jobs:
             self.under_way.set()
@@ -73,7 +74,7 @@ class Postgres:
             raise problem
         out = [*self._leaves_out, *(self._left_out_together if len(jobs) > 1 else ())]
         rows = [_row(job) for job in jobs if job not in out]
-        return SimpleNamespace(fetchall=lambda: rows, fetchone=lambda: rows[0] if rows else None)
+        return Answer(rows, len(rows))
 
 
 def _row(job: UUID) -> Any:
