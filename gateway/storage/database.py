@@ -20,6 +20,7 @@ from ringback.postgres.connections import (
     Bounds,
     connect,
     execute_async,
+    execute_in_pipeline,
     is_cut,
     refuse_encoding,
 )
@@ -104,7 +105,7 @@ class Store:
         ready = bound(statement)
 
         async def run(connection: AsyncConnection) -> list[Any]:
-            return await (await execute_async(connection, ready)).fetchall()
+            return (await execute_async(connection, ready)).rows
 
         return await self._once_more_if_cut(run, partial(self._pool.connection, ready))
 
@@ -113,8 +114,8 @@ class Store:
         wall, ready = bound(tenant_isolation.restrict_to(tenant)), bound(statement)
 
         async def run(connection: AsyncConnection) -> psycopg.AsyncCursor[Any]:
-            await execute_async(connection, wall)
-            return await execute_async(connection, ready)
+            await execute_in_pipeline(connection, wall)
+            return await execute_in_pipeline(connection, ready)
 
         return await (await self._once_more_if_cut(run, self._pool.transaction_at_once)).fetchall()
 
@@ -123,7 +124,7 @@ class Store:
         ready = bound(statement)
 
         async def run(connection: AsyncConnection) -> int:
-            return (await execute_async(connection, ready)).rowcount
+            return (await execute_async(connection, ready)).count
 
         return await self._once_more_if_cut(run, partial(self._pool.connection, ready))
 
@@ -135,9 +136,9 @@ class Store:
         ready, following = bound(first), [bound(each) for each in others]
 
         async def run(connection: AsyncConnection) -> list[list[Any]]:
-            moved = await (await execute_async(connection, ready)).fetchall()
+            moved = (await execute_async(connection, ready)).rows
             rest = following if moved else ()
-            return [moved, *[await (await execute_async(connection, each)).fetchall() for each in rest]]
+            return [moved, *[(await execute_async(connection, each)).rows for each in rest]]
 
         return await self._once_more_if_cut(run, self._pool.transaction)
 

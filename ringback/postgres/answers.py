@@ -50,6 +50,7 @@ class AsyncConnection(psycopg.AsyncConnection[Any]):
 
     def __init__(self, pgconn: PGconn) -> None:
         super().__init__(pgconn)
+        self.kept = KeptStatements(self)
         self.has_run: set[bytes] = set()
         """Texts of the kept statements that ran here: Postgres has parsed and planned them for this connection."""
 

@@ -22,7 +22,6 @@ from typing import Any, TypeAlias
 import msgspec
 import psycopg
 from psycopg import AsyncRawCursor, RawCursor
-from psycopg.pq import PipelineStatus
 from psycopg.rows import namedtuple_row
 from psycopg.types.json import set_json_dumps
 from sqlalchemy import Engine, create_engine
@@ -203,16 +202,23 @@ def _answer_in(cursor: psycopg.Cursor[Any]) -> Answer:
     return Answer(cursor.fetchall() if cursor.description else [], cursor.rowcount)
 
 
-async def execute_async(connection: AsyncConnection, statement: Bound) -> psycopg.AsyncCursor[Any]:
-    """Execute the statement; return the cursor that has its rows. In a pipeline, it has them once that is over."""
-    if statement.is_kept:
-        return await connection.execute(statement.text, statement.parameters)
+async def execute_async(connection: AsyncConnection, statement: Bound) -> Answer:
+    """Execute the statement, outside of a pipeline; return what Postgres answered."""
+    if statement.is_kept and not is_pooled(connection):
+        return await connection.wait(connection.kept.run(statement))
+    async with nullcontext() if is_pooled(connection) else connection.pipeline():
+        cursor = await execute_in_pipeline(connection, statement)
+    return Answer(await cursor.fetchall() if cursor.description else [], cursor.rowcount)
+
+
+async def execute_in_pipeline(connection: AsyncConnection, statement: Bound) -> psycopg.AsyncCursor[Any]:
+    """Send the statement, in a pipeline; return the cursor that has its rows once that is over."""
     if is_pooled(connection):
         return await connection.execute(statement.text, statement.parameters, prepare=False)
-    is_in_pipeline = connection.pgconn.pipeline_status != PipelineStatus.OFF
-    async with nullcontext() if is_in_pipeline else connection.pipeline():
-        await connection.execute(PLANNED_ANEW, prepare=False)
-        return await connection.execute(statement.text, statement.parameters, prepare=False)
+    if statement.is_kept:
+        return await connection.execute(statement.text, statement.parameters)
+    await connection.execute(PLANNED_ANEW, prepare=False)
+    return await connection.execute(statement.text, statement.parameters, prepare=False)
 
 
 def is_cut(problem: psycopg.Error) -> bool:

@@ -36,7 +36,7 @@ WHOSE_DATA = [
         "the wall: what is read stands behind it",
         T_WALLS,
         STORE,
-        "await execute_async(connection, wall)\n",
+        "await execute_in_pipeline(connection, wall)\n",
     ),
     gone(
         "the wall: of this tenant",

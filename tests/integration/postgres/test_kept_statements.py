@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -13,10 +14,23 @@ import pytest
 from psycopg import errors
 from psycopg.types.json import Jsonb
 
-from ringback.postgres.connections import Bounds, Connection, connect, execute, is_cut
+from ringback.postgres.connections import (
+    Bounds,
+    Connection,
+    connect,
+    connect_async,
+    execute,
+    execute_async,
+    is_cut,
+)
 from ringback.postgres.statement import Bound
 
 ID, MOMENT = UUID(int=7), datetime(2026, 12, 1, tzinfo=UTC)
+WAITS_FOR_A_LOCK = Bound(
+    b"SELECT FROM pg_locks JOIN pg_database ON oid = database "
+    b"WHERE NOT granted AND locktype = 'advisory' AND datname = current_database()",
+    [],
+)
 PREPARED = b"SELECT count(*)::int AS count FROM pg_prepared_statements"
 
 
@@ -98,3 +112,37 @@ def test_a_connection_that_is_gone_is_cut(connection: Connection, database: str,
     with pytest.raises(psycopg.OperationalError) as told:
         execute(connection, asked)
     assert is_cut(told.value)
+
+
+@pytest.mark.anyio
+async def test_on_an_event_loop_its_rows_are_the_same(database: str) -> None:
+    asked = Bound(b"SELECT $1::uuid AS id, $2::jsonb AS data", [ID, Jsonb({"a": ["späti"]})])
+    connection = await connect_async(database, "a gateway", 3, Bounds(5.0))
+    async with connection:
+        for _ in range(3):
+            answer = await execute_async(connection, asked)
+            assert [row._asdict() for row in answer.rows] == [{"id": ID, "data": {"a": ["späti"]}}]
+        with pytest.raises(errors.DivisionByZero):
+            await execute_async(connection, Bound(b"SELECT 1 / $1::int", [0]))
+        assert (await execute_async(connection, asked)).count == 1
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("runs", range(3))
+async def test_one_whose_task_is_cancelled_leaves_its_connection_to_the_next(database: str, runs: int) -> None:
+    locked = Bound(b"SELECT pg_advisory_lock($1::int)", [7])
+    connection = await connect_async(database, "a gateway", 3, Bounds(60.0))
+    other = await connect_async(database, "another", 3, Bounds(60.0))
+    async with connection, other:
+        for _ in range(runs):
+            await execute_async(connection, locked)
+            await execute_async(connection, Bound(b"SELECT pg_advisory_unlock_all()", []))
+        await execute_async(other, locked)
+        waiting = asyncio.create_task(execute_async(connection, locked))
+        while not (await execute_async(other, WAITS_FOR_A_LOCK)).count:
+            pass
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        await execute_async(other, Bound(b"SELECT pg_advisory_unlock_all()", []))
+        assert (await execute_async(connection, locked)).count == 1
