@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextvars import Context
 from functools import partial
 from math import inf
-from threading import Condition, Thread
+from threading import Condition, Lock, Thread
 from time import monotonic
 from typing import Any
 
@@ -28,6 +28,8 @@ MAX_THREADS = 100
 some tools whose validators block. If thousands of calls end at once, each of them asks for the interpreter before the
 thread that renews the lease.
 """
+HAND_OVER_SECONDS = 0.001
+"""How long the consumer waits for a call to begin. Both want the interpreter, and the next message can wait."""
 
 logger = logging.getLogger(__name__)
 _throttled = ThrottledLogger(logger)
@@ -41,19 +43,26 @@ def _tell_none(_under_way: int) -> None:
 class Place:
     """Place of one call in the pool, which carries out its steps in turns, all in one context."""
 
-    __slots__ = ("_context", "_pool", "_steps")
+    __slots__ = ("_begins", "_context", "_pool", "_steps")
 
     def __init__(self, pool: TaskPool, steps: Steps[None]) -> None:
         self._pool = pool
         self._steps = steps
         self._context = Context()
+        self._begins = Lock()
+        self._begins.acquire()
 
     def begin(self) -> None:
         """Carry out the first step; not once the pool stops, as others are free for the call."""
+        self._begins.release()
         if self._pool.is_stopping:
             self._pool.leave()
         else:
             self._step(partial(next, self._steps))
+
+    def wait_until_begun(self, seconds: float) -> None:
+        """Wait for a thread to begin, but no longer than this."""
+        self._begins.acquire(timeout=seconds)
 
     def _step(self, step: Callable[[], Waiting]) -> None:
         waiting = None
@@ -139,10 +148,12 @@ class TaskPool(_TaskPool):  # type: ignore[misc]
         self._left = Condition()
 
     def carry_out(self, steps: Steps[None]) -> None:
-        """Give a call its place, and carry out its steps."""
+        """Give a call its place, and have a thread begin it."""
         with self._left:
             self.under_way += 1
-        self.submit(Place(self, steps).begin)
+        place = Place(self, steps)
+        self.submit(place.begin)
+        place.wait_until_begun(HAND_OVER_SECONDS)
 
     def submit(self, step: Callable[[], None]) -> None:
         """Have a thread carry out the step. If the system has none for it, a thread of the pool takes it once free."""

@@ -81,7 +81,7 @@ def test_thousand_calls_that_wait_hold_a_place_each_and_hardly_a_thread(
         calls.begin(lambda number=number: wait(number), LIMIT)  # type: ignore[misc]
     assert begun.wait(PATIENCE)
     assert (calls.over, pool.under_way) == (0, LIMIT)
-    assert len([thread for thread in enumerate_threads() if thread.name.startswith("call-steps")]) == 4
+    assert len([thread for thread in enumerate_threads() if thread.name.startswith("call-steps")]) <= 4
     for waiting in waits:
         waiting.over()
     assert calls.all_over.wait(PATIENCE)
