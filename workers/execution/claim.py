@@ -19,7 +19,6 @@ from ringback.privacy.encryption import DecryptionFailed
 from ringback.privacy.row_privacy import NoKey, RowPrivacy
 from ringback.statements.jobs import gates, transitions
 from ringback.telemetry import metrics
-from ringback.tools.behavior import ToolBehavior
 from workers.execution.retry_policy import unreadable
 from workers.execution.runtime import WorkerRuntime
 from workers.execution.tool_limits import NOT_LIMITED, Claimed, Limited, Postponed
@@ -169,9 +168,9 @@ def _take(runtime: WorkerRuntime, job_id: UUID, token: UUID) -> Claimed | Postpo
 
 
 def _job(runtime: WorkerRuntime, passed: Claimed) -> Job:
-    row, behavior, answer = passed.row, ToolBehavior.from_data(passed.row.manners), passed.answer
+    row, answer = passed.row, passed.answer
     arguments, tool = row.arguments, runtime.tools.get(row.tool)
-    redact = tuple({*behavior.redact, *(tool.announcement.behavior.redact if tool else ())})
+    redact = tuple({*(row.redact or ()), *(tool.announcement.behavior.redact if tool else ())})
     try:
         arguments = runtime.row_privacy.reveal_arguments(row, row.session_id)
         if redact and runtime.row_privacy.cipher is None:
@@ -196,7 +195,7 @@ def _job(runtime: WorkerRuntime, passed: Claimed) -> Job:
         seconds=min(row.timeout, float(row.seconds_left)),
         timeout=row.timeout,
         seconds_left=float(row.seconds_left),
-        needed=behavior.scopes,
+        needed=tuple(row.scopes or ()),
         redact=redact,
         row_privacy=runtime.row_privacy.with_secrets_of(arguments, redact),
         is_probe=passed.is_probe,
