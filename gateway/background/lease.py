@@ -4,7 +4,8 @@ The thread has a separate connection, and waits for no pool and no event loop. I
 gateway keeps its conversations: while Postgres is away no other gateway can take them over. Only live calls it leaves
 (`gateway.calls.desk`). If it was silent for so long that others may have taken some, it reads at once which it still
 holds (`gateway.background.result_listener`); until then the rows refuse what it writes. If the event loop does not turn
-for long, the thread stops renewing: the sessions are then better off on another gateway.
+for long, the thread stops renewing: the sessions are then better off on another gateway. Once others have them, it ends
+the process (ADR 0108): clients that are connected here would hear silence for ever.
 """
 
 from __future__ import annotations
@@ -13,8 +14,10 @@ import asyncio
 import logging
 import os
 import socket
+import sys
+import traceback
 from collections.abc import Callable
-from threading import Event, Thread
+from threading import Event, Thread, get_ident
 from time import monotonic, process_time
 from typing import Any
 
@@ -33,6 +36,8 @@ TURN_SECONDS = 0.25
 """How often the event loop says that it turns: small beside the second that counts as a hold-up."""
 VOUCH_SECONDS = 10.0
 """How long the lease is renewed while the event loop does not turn: users hear silence meanwhile."""
+FRAMES_TOLD = 8
+"""Of what a loop that hangs is in, the innermost first."""
 LOOP_HELD = "something in it blocks the event loop"
 
 log = logging.getLogger(__name__)
@@ -59,6 +64,9 @@ class Lease:
         self._steady_since = ""
         self.doorbell_key = os.urandom(SealedResults.KEY_BYTES)
         """Stands in the gateway's row: workers seal results with it that go along with a doorbell."""
+        self._is_watched = False
+        """True while the event loop is to say that it turns."""
+        self._loop_thread = 0
         self._register = processes.register(
             *(gateway_id, "gateway", socket.gethostname(), os.getpid()),
             lease_seconds=self._times.seconds,
@@ -86,20 +94,24 @@ class Lease:
         self._clock.renewed(began)
         self._steady_since = row.steady_since
         self._hold_ups.begin(monotonic(), process_time())
-        loop = asyncio.get_running_loop()
+        loop, self._loop_thread = asyncio.get_running_loop(), get_ident()
         self._thread = Thread(target=self._renew_in_thread, args=(loop,), name="lease", daemon=True)
         self._thread.start()
 
     async def watch_loop(self) -> None:
         """Note four times a second that the event loop turns, and log when it did not. Refresh the metrics as often."""
-        while True:
-            asked = monotonic()
-            await asyncio.sleep(TURN_SECONDS)
-            metrics.LOOP_LAG.observe(monotonic() - asked - TURN_SECONDS)
-            metrics.exposition.refresh()
-            held_up = self._hold_ups.ticked(monotonic(), process_time())
-            if held_up is not None:
-                log.warning("%s", held_up)
+        self._is_watched = True
+        try:
+            while True:
+                asked = monotonic()
+                await asyncio.sleep(TURN_SECONDS)
+                metrics.LOOP_LAG.observe(monotonic() - asked - TURN_SECONDS)
+                metrics.exposition.refresh()
+                held_up = self._hold_ups.ticked(monotonic(), process_time())
+                if held_up is not None:
+                    log.warning("%s", held_up)
+        finally:
+            self._is_watched = False
 
     async def lapse_within(self, seconds: float) -> bool:
         """Wait so long. Return True at once if other gateways may have taken sessions of this one."""
@@ -131,20 +143,34 @@ class Lease:
 
     def _keep_renewing(self, loop: asyncio.AbstractEventLoop) -> None:
         renewal, again = processes.renew(self._gateway_id, self._times.seconds), self._times.renew
-        asked = monotonic()
+        asked, in_vain = monotonic(), 0
         while not self._ended.wait(max(0.0, asked + again - monotonic())):
             asked = monotonic()
             if asked - self._hold_ups.looked > VOUCH_SECONDS:
-                log.error(
-                    "lease not renewed: the event loop has not turned for %g s; renewing when it turns", VOUCH_SECONDS
-                )
+                in_vain += 1
+                self._end_if_hung(in_vain)
                 asked += TURN_SECONDS - again  # it may turn again, as after a pause
                 continue
+            in_vain = 0
             try:
                 self._renew(renewal, asked, loop)
             except psycopg.Error as problem:
                 metrics.LEASE_FAILURES.inc()
                 log.warning("lease renewal failed: %s; trying again in %g s", database_reason(problem), again)
+
+    def _end_if_hung(self, looks: int) -> None:
+        """Tell that the loop does not turn. End the process once so many looks in a row took as long as its lease.
+
+        The clock alone would not do: a process that was paused finds itself late, and turns in a moment.
+        """
+        if looks == 1:
+            words = "lease not renewed: the event loop has not turned for %g s; renewing when it turns"
+            log.error(words, VOUCH_SECONDS)
+        if self._is_watched and looks * TURN_SECONDS > self._times.seconds:
+            stack = traceback.extract_stack(sys._current_frames().get(self._loop_thread))[-FRAMES_TOLD:]
+            where = ", called by ".join(f"{each.name} ({each.filename}:{each.lineno})" for each in reversed(stack))
+            log.critical("the event loop hangs; the process ends, as others take its sessions. It is in %s", where)
+            os._exit(70)
 
     def _renew(self, renewal: Bound, asked: float, loop: asyncio.AbstractEventLoop) -> None:
         (steady_since,) = self._connection.ask(renewal) or [""]
