@@ -75,7 +75,7 @@ def use_of(process: psutil.Process) -> Use:
     for one in members:
         with suppress(psutil.NoSuchProcess):
             times = one.cpu_times()
-            cpu += times.user + times.system
+            cpu += times.user + times.system + times.children_user + times.children_system  # of those that have ended
             memory = one.memory_full_info() if len(members) > 1 else None
             rss += (memory.pss if memory else one.memory_info().rss) / 1024
             own += memory.uss / 1024 if memory else 0.0

@@ -16,7 +16,7 @@ from benchmarks import call_latency, talking_sessions
 from benchmarks.calls.sides import Running
 from benchmarks.calls.upstream import Batch
 from benchmarks.measuring.bars import Bar, draw
-from benchmarks.measuring.process_use import Use, shares
+from benchmarks.measuring.process_use import Use, shares, use_of
 from benchmarks.measuring.raw_lines import RawLines
 from benchmarks.soak import per_hour
 from benchmarks.talking import programs
@@ -74,6 +74,27 @@ def test_a_slope_is_told_for_an_hour() -> None:
     uses = [Use(at=minute * 60.0, cpu_seconds=0, rss_kib=1_000 + minute, descriptors=5) for minute in range(10)]
     assert per_hour(uses, "rss_kib") == pytest.approx(60)
     assert per_hour(uses, "descriptors") == 0
+
+
+HAD_A_CHILD = """
+import os, time
+if not os.fork():
+    while time.process_time() < 0.3:
+        pass
+    os._exit(0)
+os.wait()
+print("over", flush=True)
+time.sleep(60)
+"""
+
+
+def test_what_a_child_has_used_stays_used_when_it_has_ended() -> None:
+    """Else what Postgres' short-lived processes do, such as autovacuum, would cost nothing."""
+    with subprocess.Popen([sys.executable, "-c", HAD_A_CHILD], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        assert process.stdout.readline() == "over\n"
+        assert use_of(psutil.Process(process.pid)).cpu_seconds >= 0.29
+        process.kill()
 
 
 def test_a_profile_tells_each_function_on_the_stack_and_at_its_end_but_not_what_started_the_program() -> None:
