@@ -114,7 +114,7 @@ class GatewaySettings(Stores):
     tls_key: Path | None = Field(None, alias="RINGBACK_TLS_KEY")
     """A PEM file with its private key."""
     max_sessions: int = Field(400, ge=1, le=100_000, alias="RINGBACK_MAX_SESSIONS")
-    """One core carries about 400 talking sessions; one more would disturb all of them."""
+    """What one core carries of sessions that pause; it carries half as many that talk all the time."""
     max_frame_bytes: int = Field(2 * 1024 * 1024, ge=65_536, alias="RINGBACK_MAX_FRAME_BYTES")
     """Of one client frame: 30 s of audio in one piece; the Realtime API itself would take 15 MiB."""
     upstream_connect_seconds: float = Field(10.0, gt=0, le=60, alias="RINGBACK_UPSTREAM_CONNECT_SECONDS")
