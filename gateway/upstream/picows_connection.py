@@ -246,6 +246,8 @@ class PicowsUpstream(WSListener):
         if self._is_paused and self._held_chars < HELD_CHARS // 2:
             self._is_paused = False
             self._line.underlying_transport.resume_reading()
+            if self._end is None:
+                self._wait_to_ping()  # the server speaks; a pong may lie behind what is read from now on
         return frame
 
     def _take_piece(self, kind: WSMsgType, frame: WSFrame) -> None:
@@ -302,7 +304,14 @@ class PicowsUpstream(WSListener):
 
     def _ping(self) -> None:
         self._line.send_ping()
-        self._call_later(self._quirks.pong_seconds, self.abort)
+        self._call_later(self._quirks.pong_seconds, self._miss_pong)
+
+    def _miss_pong(self) -> None:
+        """Drop the connection, as no pong has come; while none could be read, wait for it."""
+        if self._is_paused:
+            self._call_later(self._quirks.pong_seconds, self._miss_pong)
+        else:
+            self.abort()
 
     def _call_later(self, seconds: float, call: Callable[[], None]) -> None:
         if self._timer is not None:

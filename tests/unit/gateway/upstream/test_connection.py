@@ -242,6 +242,19 @@ async def test_a_server_that_answers_pings_is_kept(dial: Open) -> None:
         await line.close()
 
 
+async def test_a_pong_that_lies_behind_what_is_not_read_yet_is_waited_for() -> None:
+    """As where a client takes a long answer more slowly than the server says it. `websockets` does not wait for it."""
+    pytest.importorskip("picows", reason="the extra `fast` is not installed")
+    from gateway.upstream.picows_connection import PicowsUpstream
+
+    said = [f"{number} {'x' * 100_000}" for number in range(30)]
+    async with server(saying(*said, frame(CLOSE, b"\x03\xe8"))) as target:
+        line = await PicowsUpstream.open(Target(target.url, {}, Quirks(ping_seconds=0.02, pong_seconds=0.3)), 5.0)
+        await asyncio.sleep(0.8)  # the session is held up for longer than a pong is waited for
+        heard, end = await all_of(line)
+    assert (len(heard), end.code) == (30, 1000)
+
+
 # — servers that take nothing —
 
 
