@@ -260,10 +260,10 @@ class SessionAdmission:
             log.exception("session %s has failed", session_id)
             over = SessionEnded(INTERNAL_ERROR, "internal_error")
         finally:
-            if before_end is not None:
-                over = await before_end(state, over)
-            await asyncio.shield(self.leave(state, over))
             try:
+                if before_end is not None:
+                    over = await before_end(state, over)
+                await asyncio.shield(self.leave(state, over))
                 await _close(client, over)
             finally:  # last of all: a gateway that ends closes every socket as soon as no session is here any more
                 self.live_sessions.leave(session_id, state.handle)
