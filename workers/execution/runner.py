@@ -41,7 +41,7 @@ from workers.execution.runtime import WorkerRuntime
 from workers.execution.waiting import Steps
 from workers.leases.in_flight import Cancellation
 from workers.storage.database import count, first
-from workers.storage.outcome_writer import Answer
+from workers.storage.outcome_writer import Success
 
 logger = logging.getLogger(__name__)
 
@@ -215,10 +215,10 @@ def _is_fenced(runtime: WorkerRuntime) -> bool:
 def _finish(runtime: WorkerRuntime, job: Job, outcome: Outcome, told: Told = NOTHING_TOLD) -> str:
     shown, sealed = job.row_privacy.outcome(outcome, job.session_id, job.redact)
     statement = transitions.finish(job.id, job.token, shown, sealed, told.failure, told.summary)
-    answer = None  # an outcome that is redacted in its row, or no success, is read from there
+    success = None  # an outcome that is redacted in its row, or no success, is read from there
     if sealed is None and outcome.state is JobState.SUCCEEDED:
-        answer = Answer(job.call_id, job.tool, outcome.result, time())
-    row = retry_until_written(runtime, lambda: runtime.outcomes.write(job.id, statement, answer))
+        success = Success(job.call_id, job.tool, outcome.result, time())
+    row = retry_until_written(runtime, lambda: runtime.outcomes.write(job.id, statement, success))
     if row is None and (row := _written_before(runtime, job, outcome.state)) is not None:
         runtime.outcomes.notify({job.id: row})
     if row is None:

@@ -33,7 +33,7 @@ PATIENCE_SECONDS = 0.25
 """How long a batch waits for the one under way: if Postgres is slow with that one, it may be quick with others."""
 
 
-class Answer(Struct, frozen=True):
+class Success(Struct, frozen=True):
     """Result of a call that succeeded, which may go along with the doorbell.
 
     Args:
@@ -51,27 +51,27 @@ class Batch:
     """Outcomes by job, each as its own statement, and the rows that were changed once it is over.
 
     Args:
-        answers: of those jobs whose result may go along with the doorbell.
+        successes: of those jobs whose result may go along with the doorbell.
         problem: why Postgres did not answer, or refused an outcome that was alone.
     """
 
     of: dict[UUID, Bound]
-    answers: dict[UUID, Answer] = field(default_factory=dict)
+    successes: dict[UUID, Success] = field(default_factory=dict)
     found: dict[UUID, Any] = field(default_factory=dict)
     problem: psycopg.Error | None = None
     over: Event = field(default_factory=Event)
 
-    def takes(self, job_id: UUID, finish: Bound, answer: Answer | None = None) -> bool:
+    def takes(self, job_id: UUID, finish: Bound, success: Success | None = None) -> bool:
         """Add the outcome, if there is room and none of this job is in it yet."""
         if job_id in self.of or len(self.of) >= OUTCOMES_AT_ONCE:
             return False
         self.of[job_id] = finish
-        if answer is not None:
-            self.answers[job_id] = answer
+        if success is not None:
+            self.successes[job_id] = success
         return True
 
 
-NO_ANSWERS: Mapping[UUID, Answer] = MappingProxyType({})
+NO_SUCCESSES: Mapping[UUID, Success] = MappingProxyType({})
 
 
 class OutcomeWriter:
@@ -91,48 +91,48 @@ class OutcomeWriter:
         self._next: Batch | None = None
         """Waits for the one under way, and takes more until then."""
 
-    def write(self, job_id: UUID, finish: Bound, answer: Answer | None = None) -> Any | None:
+    def write(self, job_id: UUID, finish: Bound, success: Success | None = None) -> Any | None:
         """Run the statement, together with others if it can be, and notify; return its row, or None if it matched none.
 
         Args:
-            answer: the result, if it may go along with the doorbell; None: it is to be read from its row.
+            success: the result, if it may go along with the doorbell; None: it is to be read from its row.
 
         Raises:
             psycopg.Error: as `database.first`.
         """
-        batch = self._batch_with(job_id, finish, answer)
+        batch = self._batch_with(job_id, finish, success)
         if batch.problem is not None:
             raise batch.problem
         if job_id in batch.found or len(batch.of) == 1:
             return batch.found.get(job_id)
         row = first(self._pool, finish)  # the others were refused with one of them, or its row was locked
-        self.notify({job_id: row}, batch.answers)
+        self.notify({job_id: row}, batch.successes)
         return row
 
-    def notify(self, written: Mapping[UUID, Any], answers: Mapping[UUID, Answer] = NO_ANSWERS) -> None:
+    def notify(self, written: Mapping[UUID, Any], successes: Mapping[UUID, Success] = NO_SUCCESSES) -> None:
         """Notify the gateways whose conversations wait for these rows, by job."""
         rings = [
-            (row.gateway_id, row.session_id, self._sealed(job_id, row, answers.get(job_id)))
+            (row.gateway_id, row.session_id, self._sealed(job_id, row, successes.get(job_id)))
             for job_id, row in written.items()
             if row is not None and row.delivery == Delivery.READY and row.gateway_id
         ]
         if rings:
             self._redis.notify_all(rings)
 
-    def _sealed(self, job_id: UUID, row: Any, answer: Answer | None) -> str | None:
-        if answer is None:
+    def _sealed(self, job_id: UUID, row: Any, success: Success | None) -> str | None:
+        if success is None:
             return None
-        carried = CarriedResult(job_id, row.epoch, *structs.astuple(answer))
+        carried = CarriedResult(job_id, row.epoch, *structs.astuple(success))
         return self._keys.seal(row.gateway_id, row.session_id, carried)
 
-    def _batch_with(self, job_id: UUID, finish: Bound, answer: Answer | None) -> Batch:
+    def _batch_with(self, job_id: UUID, finish: Bound, success: Success | None) -> Batch:
         """Return the batch that has this outcome, once it is over."""
         with self._lock:
             batch, before = self._next, self._under_way
-            leads = batch is None or not batch.takes(job_id, finish, answer)
+            leads = batch is None or not batch.takes(job_id, finish, success)
             if batch is None or leads:
                 batch = Batch({})
-                batch.takes(job_id, finish, answer)
+                batch.takes(job_id, finish, success)
                 if before is None:
                     self._under_way = batch
                 else:
@@ -171,4 +171,4 @@ class OutcomeWriter:
             if len(runs) == 1 or is_cut(problem):
                 batch.problem = problem
             return
-        self.notify(batch.found, batch.answers)
+        self.notify(batch.found, batch.successes)

@@ -21,10 +21,10 @@ from ringback.postgres.statement import Bound
 from ringback.redis.sealed_results import CarriedResult
 from ringback.statements.jobs.transitions import finish
 from workers.storage import outcome_writer
-from workers.storage.outcome_writer import Answer, OutcomeWriter
+from workers.storage.outcome_writer import OutcomeWriter, Success
 
 FIRST, A, B, C = (UUID(int=number) for number in range(1, 5))
-ANSWER = Answer("call", "work", "done", 1.0)
+SUCCESS = Success("call", "work", "done", 1.0)
 PATIENCE = 20.0
 """Seconds until a test says that an expected event did not happen."""
 
@@ -111,8 +111,8 @@ class Worker:
         self.redis: Doorbells = redis
         self.writer = OutcomeWriter(pool, redis, keys)
 
-    def write(self, job: UUID, answer: Answer | None = None) -> Future[Any]:
-        return self._threads.submit(self.writer.write, job, outcome(job), answer)
+    def write(self, job: UUID, success: Success | None = None) -> Future[Any]:
+        return self._threads.submit(self.writer.write, job, outcome(job), success)
 
     def behind_the_first(self, *jobs: UUID) -> list[Future[Any]]:
         """Write these while the outcome of `FIRST` is under way, and let it go on once they wait for it."""
@@ -167,9 +167,9 @@ def test_those_that_come_while_one_is_under_way_are_one_statement_and_one_trip_t
 
 def test_a_result_goes_along_with_its_doorbell_if_it_may(at_work: At) -> None:
     worker = at_work(Postgres(leaves_out=[C]))
-    first = worker.write(FIRST, Answer("call", "work", "one", 1.0))
+    first = worker.write(FIRST, Success("call", "work", "one", 1.0))
     assert worker.postgres.under_way.wait(PATIENCE)
-    rest = [worker.write(A, Answer("call", "work", "two", 1.0)), worker.write(B), worker.write(C, ANSWER)]
+    rest = [worker.write(A, Success("call", "work", "two", 1.0)), worker.write(B), worker.write(C, SUCCESS)]
     worker.until_waiting(3)
     worker.postgres.may_go_on.set()
     assert ids([first, *rest]) == [FIRST, A, B, None]
@@ -180,7 +180,7 @@ def test_a_result_goes_along_though_its_outcome_was_left_out_of_a_batch(at_work:
     worker = at_work(Postgres(left_out_together=[B]))
     first = worker.write(FIRST)
     assert worker.postgres.under_way.wait(PATIENCE)
-    rest = [worker.write(A), worker.write(B, ANSWER)]
+    rest = [worker.write(A), worker.write(B, SUCCESS)]
     worker.until_waiting(2)
     worker.postgres.may_go_on.set()
     assert ids([first, *rest]) == [FIRST, A, B]
