@@ -1,8 +1,9 @@
 """What each statement of a call, a session and a sweep takes on tables of jobs from small to large, in turns.
 
 Each size is a database of its own on one Postgres, with five steps and a message beside each job. A turn runs every
-statement on each of them, through psycopg as the product does. Each statement must change, or find, the rows that it
-is for. Flat is a ratio of at most 1.3 between the largest and the smallest.
+statement on each of them, through psycopg as the product does: as it is for one call or session, and as it is for
+several, which is how a busy process asks. Each statement must change, or find, the rows that it is for. Flat is a ratio
+of at most 1.3 between the largest and the smallest.
 
     .venv/bin/python benchmarks/growth.py --sizes 10000 100000 1000000 10000000 --turns 200
 """
@@ -28,19 +29,23 @@ from benchmarks.measuring.receipts import insist
 from cli.local_stack.embedded_servers import embedded_servers
 from ringback.history.pagination import JobQuery
 from ringback.jobs.outcomes import succeeded
+from ringback.jobs.states import HeardBy
+from ringback.moments import Moment, MomentKind
 from ringback.postgres.connections import Bounds, connect, execute
 from ringback.postgres.migrate import upgrade
-from ringback.postgres.statement import Runnable
+from ringback.postgres.statement import Runnable, joined
 from ringback.statements import history, looks, processes, retention, usage
-from ringback.statements.jobs import admission, deliveries, queues, sweeps, transitions
+from ringback.statements.jobs import admission, deliveries, finishing, queues, sweeps, transitions
 from ringback.statements.jobs.admission import NewJob
-from ringback.statements.sessions import items, lifecycle
+from ringback.statements.sessions import items, lifecycle, moments
 from ringback.tools.spec import ToolSpec
 from ringback.usage.prices import Usage
 
 FLAT = 1.3
 TOOL = ToolSpec("tool 7", "A tool.", {"type": "object"}, retries=1, queue="queue 2")
 CALLS_OF_A_SESSION = 10
+SEVERAL = 8
+"""Sessions whose calls come at one time."""
 KEPT_DAYS = 30
 SECONDS = 3_600.0
 """Bound of a statement: the fill is one."""
@@ -101,13 +106,15 @@ class Side:
         self.session = uuid4()
         self.taken: defaultdict[str, list[float]] = defaultdict(list)
         self._fill(jobs)
-        for name, kind in (("gw", "gateway"), ("w", "worker")):
+        for name, kind in (("gw", "gateway"), ("busy", "gateway"), ("w", "worker")):
             execute(self.connection, processes.register(name, kind, "here", 1, ["queue 2"], 8))
         self._text(
             "UPDATE processes SET lease_until = now() + interval '1 day', steady_since = now() - interval '1 day'"
         )
-        opened = lifecycle.open_session(self.session, user_id="ada", agent="demo", model="m", gateway_id="gw")
-        execute(self.connection, opened)
+        self.several = [uuid4() for _ in range(SEVERAL)]
+        for gateway, session in (("gw", self.session), *(("busy", each) for each in self.several)):
+            opened = lifecycle.open_session(session, user_id="ada", agent="demo", model="m", gateway_id=gateway)
+            execute(self.connection, opened)
 
     def _fill(self, jobs: int) -> None:
         """Write the rows as of calls that are over, and make the indexes of each table behind them."""
@@ -147,6 +154,7 @@ class Side:
         self.time("poll for results", lifecycle.held_sessions("gw"))
         self.time("mark", deliveries.mark(session, "gw", 1, [job.id], [job.id]))
         self._session()
+        self._of_several()
         self._sweeps()
         self.time("page of the history", history.page_of_jobs("default", JobQuery(tool=TOOL.name)), at_least=50)
 
@@ -160,6 +168,29 @@ class Side:
         whose = frozenset({"session", "user", "tenant"})
         self.time("check a budget", usage.usage_so_far(self.session, "default", "ada", whose))  # type: ignore[arg-type]
         self.time("loads of the queues", queues.loads())
+
+    def _of_several(self) -> None:
+        """Run each statement that a busy process runs once for what several sessions have."""
+        jobs = [NewJob(uuid4(), each, f"call_{uuid4().hex}", "resp", TOOL.name, {}, TOOL) for each in self.several]
+        admitted = [admission.admit(job, "busy", 1) for job in jobs]
+        self.time("admit, several", admission.admit_all(admitted), SEVERAL)
+        claims = [execute(self.connection, transitions.claim(job.id, "w")).fetchall()[0] for job in jobs]
+        ends = [transitions.finish(row.id, row.token, succeeded({"ok": True})) for row in claims]
+        self.time("finish, several", finishing.finish_all(ends), SEVERAL)
+        reads = [deliveries.read_ready(each, "busy", 1) for each in self.several]
+        self.time("read ready, several", deliveries.read_all_ready(reads), SEVERAL)
+        marks = [deliveries.mark(job.session_id, "busy", 1, [job.id], [job.id]) for job in jobs]
+        self.time("mark, several", joined(marks), SEVERAL)
+        told = [deliveries.Told(job.id, uuid4().hex, 1.0, 1.0, 2.0, HeardBy.REPORT) for job in jobs]
+        heard = [deliveries.note_told(job.session_id, "busy", 1, [of], 3.0) for job, of in zip(jobs, told, strict=True)]
+        self.time("note what was heard, several", joined(heard), SEVERAL)
+        number, content = len(self.taken["claim"]), [{"type": "input_text", "text": "hi"}]
+        said = [items.Message(number, f"item_{uuid4().hex}", "user", content) for _ in self.several]
+        pairs = zip(self.several, said, strict=True)
+        self.time("write messages, several", joined([items.save(each, "busy", 1, [of]) for each, of in pairs]), SEVERAL)
+        numbered = [(number, Moment(MomentKind.USER_BEGAN, 1.0, 1))]
+        lines = [moments.save(each, "busy", 1, numbered, 2.0) for each in self.several]
+        self.time("write moments, several", joined(lines), SEVERAL)
 
     def _sweeps(self) -> None:
         self._text("UPDATE processes SET swept_at = NULL")
