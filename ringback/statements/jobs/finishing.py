@@ -37,8 +37,11 @@ def finish_all(each: Sequence[Bound]) -> Bound:
 @statement
 def _finish_all(outcomes: list[dict[str, Any]]) -> ReturningUpdate[Any]:
     told = func.json_to_recordset(type_coerce(outcomes, JSON))
-    outcome = told.table_valued(*(column(name, kind) for name, kind in _OUTCOME.items()))
-    outcome = outcome.render_derived("outcome", with_types=True)
+    each = told.table_valued(*(column(name, kind) for name, kind in _OUTCOME.items()))
+    each = each.render_derived("each", with_types=True)
+    # Of a recordset, which Postgres takes for a hundred rows, it takes this for ten: else it may walk the table.
+    all_of_it = func.json_array_length(type_coerce(outcomes, JSON))
+    outcome = select(each).limit(all_of_it).subquery("outcome")
     # With the session's id, so that Postgres finds each job by its own id alone, and not among all of its session.
     by_id = select(jobs.c.session_id, *outcome.c).join_from(outcome, jobs, jobs.c.id == outcome.c.job_id)
     held = by_id.with_for_update(of=jobs, skip_locked=True).cte("held")

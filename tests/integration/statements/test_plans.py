@@ -261,6 +261,21 @@ def over(request: pytest.FixtureRequest, database_url: str, migrated_template: s
         yield rows
 
 
+def test_outcomes_of_several_calls_are_found_by_their_ids_in_a_table_of_any_size(
+    database_url: str, migrated_template: str
+) -> None:
+    """Postgres takes a recordset for a hundred rows, and walks a table of some thousand pages rather than look for so
+    many by key."""
+    with own_database(database_url, "ringback_middling", migrated_template) as url, world(url) as rows:
+        with without_events(rows.connection), indexed_afterwards(rows.connection):
+            rows.connection.execute(text(OVER_SESSIONS), {"number": 2_500})
+            rows.connection.execute(text(OVER_JOBS), {"number": 10_000})
+        rows.connection.execute(text("ANALYZE"))
+        rows.connection.commit()
+        ends = [transitions.finish(*rows.running(), succeeded(1)) for _ in range(8)]
+        is_flat(rows, "finish_all", finishing.finish_all(ends), small={"sessions"})
+
+
 FILTERS: dict[str, dict[str, Any]] = {
     "none": {},
     "a state that is rare": {"state": "unknown"},
