@@ -27,11 +27,12 @@ CONNECT_SECONDS = 20
 def worker(line: Line) -> Iterator[tuple[Proxy, WorkerRuntime]]:
     """A worker, and what stands between its claims and Postgres; all else that it asks takes another way."""
     with before_postgres(postgres_url(line.database)) as (proxy, url), errands_runtime(line) as runtime:
-        opened = partial(connect, url, "claims", CONNECT_SECONDS, BOUNDS)
+        opened, others = partial(connect, url, "claims", CONNECT_SECONDS, BOUNDS), runtime.store.claims
         runtime.store.claims = ConnectionPool(opened, 1, BOUNDS, CONNECT_SECONDS)
         assert first(runtime.store.claims, Bound(b"SELECT 1", [])) == (1,), "it is connected"
         yield proxy, runtime
         runtime.store.claims.close()
+        others.close()  # by which the keys of gateways are read
 
 
 def claimed_late(line: Line, worker: tuple[Proxy, WorkerRuntime], tool: str) -> UUID:
