@@ -28,7 +28,9 @@ class Waiting(Future[bool]):
 
     def over(self, came: bool = True) -> None:
         """End the wait. Only the first end counts."""
-        with suppress(InvalidStateError):
+        if self.done():  # told before: an error that is raised and dropped costs more than all else here
+            return
+        with suppress(InvalidStateError):  # by another thread just now
             self.set_result(came)
 
 
