@@ -19,6 +19,7 @@ FINISHING, T_FINISHING = (
     "tests/integration/statements/test_outcomes_together.py",
 )
 WRITER, T_WRITER = "workers/storage/outcome_writer.py", "tests/unit/workers/storage/test_outcome_writer.py"
+KEPT, T_KEPT = "ringback/postgres/kept.py", "tests/integration/postgres/test_kept_statements.py"
 
 AT_ONE_TIME = [
     gone(
@@ -269,5 +270,19 @@ AT_ONE_TIME = [
         WRITER,
         "                if before is None:\n",
         "                if True:\n",
+    ),
+    gone(
+        "what Postgres refuses is raised",
+        T_KEPT,
+        KEPT,
+        "        if result.status not in _DONE:\n",
+        "        if False:\n",
+    ),
+    gone(
+        "a statement is prepared for the types of its parameters",
+        T_KEPT,
+        KEPT,
+        "self._of.get((statement.text, types))",
+        "next((kept for (text, _), kept in self._of.items() if text == statement.text), None)",
     ),
 ]
