@@ -281,9 +281,13 @@ class CallTable:
             if call is cancelled or call.joined_to == cancelled.job_id:
                 call.is_unwanted = True
 
-    def is_joined(self, job_id: UUID) -> bool:
-        """Return True if another call waits for the end of this job."""
-        return any(call.joined_to == job_id for call in self.running())
+    def awaits_alone(self, job_id: UUID) -> bool:
+        """Return True if the job's own call waits for its end, and no other call does.
+
+        False once the conversation has its result, be it among its past.
+        """
+        waiting = [call for call in self.running() if job_id in (call.job_id, call.joined_to)]
+        return len(waiting) == 1 and waiting[0].job_id == job_id
 
     def wanted(self) -> list[Call]:
         """Return the calls that run by themselves and were not cancelled."""

@@ -255,7 +255,7 @@ class Session:
     def _is_timely(self, link: UpstreamLink, result: CarriedResult) -> bool:
         """Return True if the conversation has this result from nowhere else, and no call that joined it has one too."""
         is_of_now = result.epoch == link.epoch == self.state.epoch
-        return is_of_now and not link.conversation.calls.is_joined(result.job_id)
+        return is_of_now and link.conversation.calls.awaits_alone(result.job_id)
 
     async def _deliver(
         self, link: UpstreamLink, job_id: UUID, call_id: str, tool: str, outcome: Outcome, age: float, *, more: bool

@@ -138,10 +138,10 @@ AT_ONE_TIME = [
         "result.epoch == link.epoch",
     ),
     gone(
-        "a result that calls have joined is read",
+        "a result that the conversation has, or that calls have joined, is read",
         T_BROUGHT,
         "gateway/session/session.py",
-        " and not link.conversation.calls.is_joined(result.job_id)",
+        " and link.conversation.calls.awaits_alone(result.job_id)",
     ),
     gone(
         "a doorbell that brings nothing has the rows read",
