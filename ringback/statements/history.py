@@ -145,8 +145,9 @@ def all_processes(tenant: str) -> Select[Any]:
     """Select gateways and workers, live ones first, each with `alive`, its number of `running` jobs of all tenants, and
     the `tools` that it serves.
 
-    Each process names the operator's tenant: other tenants see none.
+    Each process names the operator's tenant: other tenants see none. A gateway's key is for no reader.
     """
+    readable = (each for each in processes.c if each is not processes.c.doorbell_key)
     alive = and_(processes.c.ended_at.is_(None), processes.c.lease_until > now()).label("alive")
     running = (
         select(func.count())
@@ -162,7 +163,7 @@ def all_processes(tenant: str) -> Select[Any]:
         )
     ).where(worker_tools.c.worker_id == processes.c.id)
     return (
-        select(processes, alive, running, tools.scalar_subquery().label("tools"))
+        select(*readable, alive, running, tools.scalar_subquery().label("tools"))
         .where(processes.c.tenant == tenant)
         .order_by(alive.desc(), processes.c.started_at.desc(), processes.c.id)
         .limit(MAX_PROCESSES)

@@ -278,6 +278,12 @@ def test_processes_are_told_with_the_living_first_and_what_they_run(line: Line) 
     ]
 
 
+def test_no_list_of_processes_reads_the_key_of_a_gateway(line: Line) -> None:
+    line.run(processes.register("gw", "gateway", "here", 1, doorbell_key=bytes(32)))
+    told = line.run(statements.all_processes(DEFAULT_TENANT))
+    assert [row.id for row in told if bytes(32) in row] == []
+
+
 @pytest.mark.parametrize("tenant", ["other", "nobody"])
 def test_every_statement_shows_only_what_is_its_tenants(line: Line, tenant: str) -> None:
     session = line.open()
