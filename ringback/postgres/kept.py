@@ -84,7 +84,9 @@ class KeptStatements:
         if kept.row is None:
             kept.row = _row_of(result)
         adapter.set_pgresult(result)
-        return Answer(adapter.load_rows(0, result.ntuples, kept.row), result.ntuples)
+        rows = adapter.load_rows(0, result.ntuples, kept.row)
+        adapter.set_pgresult(None)  # else an idle connection would hold all that it read last
+        return Answer(rows, result.ntuples)
 
 
 def _done(results: list[PGresult]) -> PGresult:

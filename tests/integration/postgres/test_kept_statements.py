@@ -76,6 +76,12 @@ def test_it_is_prepared_at_its_second_run_and_once_for_each_type_of_its_paramete
     assert [after.count - before.count for after in known] == [0, 4, 4]
 
 
+def test_an_idle_connection_holds_nothing_of_what_it_read(connection: Connection) -> None:
+    for _ in range(3):
+        assert execute(connection, Bound(b"SELECT repeat('x', 1000000) AS words", [])).count == 1
+        assert connection.kept._adapter.pgresult is None
+
+
 @pytest.mark.parametrize("runs", range(3))
 def test_what_postgres_refuses_is_raised_and_the_connection_goes_on(connection: Connection, runs: int) -> None:
     divided = b"SELECT 7 / $1::int AS part"
