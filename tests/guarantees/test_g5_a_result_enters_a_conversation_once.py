@@ -41,8 +41,10 @@ async def test_a_gateway_killed_after_it_read_a_result_and_before_it_wrote_it(pa
         call_id = await pair.ask(old, name)
         await asyncio.to_thread(pair.begun, 1, name)
         pair.postgres.lose_answer_to(READING, silently=True)
+        pair.redis.refuse()  # its doorbell would bring the result, and it would not be read
         pair.let_go(name)
         assert await asyncio.to_thread(pair.postgres.lost.wait, 20), "the result was read"
+        pair.redis.heal()
         assert pair.delivery(call_id) == "ready"
         pair.line.processes.kill(FIRST)
         assert pair.outputs(call_id) == []
@@ -63,8 +65,11 @@ async def test_a_gateway_that_does_not_hear_that_it_read_or_marked_a_result_writ
         call_id = await pair.ask(caller, name)
         await asyncio.to_thread(pair.begun, 1, name)
         pair.postgres.lose_answer_to(statement)
+        if statement is READING:
+            pair.redis.refuse()
         pair.let_go(name)
         assert await asyncio.to_thread(pair.postgres.lost.wait, 20), "the statement was run"
+        pair.redis.heal()
         await caller.hear_words(baked(name))
         await asyncio.to_thread(eventually, lambda: pair.delivery(call_id) in PLACED, "the echo to be recorded")
     given_once_each(pair, [call_id])
