@@ -174,7 +174,7 @@ class Side:
         jobs = [NewJob(uuid4(), each, f"call_{uuid4().hex}", "resp", TOOL.name, {}, TOOL) for each in self.several]
         admitted = [admission.admit(job, "busy", 1) for job in jobs]
         self.time("admit, several", admission.admit_all(admitted), SEVERAL)
-        claims = [execute(self.connection, transitions.claim(job.id, "w")).fetchall()[0] for job in jobs]
+        claims = [execute(self.connection, transitions.claim(job.id, "w")).rows[0] for job in jobs]
         ends = [transitions.finish(row.id, row.token, succeeded({"ok": True})) for row in claims]
         self.time("finish, several", finishing.finish_all(ends), SEVERAL)
         reads = [deliveries.read_ready(each, "busy", 1) for each in self.several]
