@@ -194,6 +194,8 @@ class EffectExecutor:
         text = as_text(event)
         metrics.TO_MODEL.frames += 1
         metrics.TO_MODEL.bytes += len(text)
+        if not link.upstream.is_free:
+            await self._client.flush()  # audio that comes meanwhile must not wait for the server to take this
         try:
             await link.upstream.send(text)
         except UpstreamClosed:

@@ -10,8 +10,11 @@ from typing import Any
 import pytest
 from starlette.websockets import WebSocketState
 
+from gateway.conversation.actions import Action, SendToClient, SendToModel
 from gateway.session import client_connection
 from gateway.session.client_connection import WIRE, ClientConnection, ClientGone
+from gateway.session.effects import EffectExecutor
+from tests.session_parts import NONE, gateway_context, session_state
 
 pytestmark = pytest.mark.anyio
 
@@ -116,3 +119,30 @@ async def test_each_frame_is_counted_once(
     await client.flush()
     client.write("four")
     assert (counted.frames, counted.bytes) == (3, 12)
+
+
+class Server:
+    """A model's server that takes nothing for now."""
+
+    is_free = False
+
+    def __init__(self) -> None:
+        self.is_asked, self.takes = asyncio.Event(), asyncio.Event()
+
+    async def send(self, _text: str) -> None:
+        self.is_asked.set()
+        await self.takes.wait()
+
+
+async def test_what_is_held_for_a_client_waits_for_no_server(socket: Socket, client: ClientConnection) -> None:
+    """Audio that comes meanwhile would be held behind it."""
+    server = Server()
+    link: Any = SimpleNamespace(upstream=server, guard=None)
+    effects = EffectExecutor(gateway_context(), session_state(), client, NONE)
+    actions: list[Action] = [SendToClient({"type": "a"}), SendToModel({"type": "b"})]
+    executing = asyncio.create_task(effects.execute(link, actions))
+    await server.is_asked.wait()
+    client.write("audio")
+    assert socket.wrote == [['{"type":"a"}'], ["audio"]]
+    server.takes.set()
+    await executing

@@ -48,6 +48,8 @@ class Carrier:
 class Wire:
     """A connection to the Realtime API; keeps what the model is told of transfers."""
 
+    is_free = True
+
     def __init__(self) -> None:
         self.told: list[str] = []
 
