@@ -11,7 +11,7 @@ import binascii
 from typing import Any
 from uuid import UUID
 
-from msgspec import Struct
+from msgspec import Struct, ValidationError, convert
 
 from ringback.privacy.encryption import KEY_BYTES, DecryptionFailed, FieldCipher
 
@@ -38,6 +38,10 @@ class CarriedResult(Struct, frozen=True):
     ended_at: float
 
 
+_Values = tuple[UUID, int, str, str, Any, float]
+"""Fields of a `CarriedResult`, as they are sealed."""
+
+
 class SealedResults:
     """Seals results for one gateway, and opens them.
 
@@ -57,9 +61,11 @@ class SealedResults:
         return sealed if len(sealed) <= MAX_CHARS else None
 
     def open(self, session_id: UUID, sealed: str) -> CarriedResult | None:
-        """Return the result; None if it was not sealed for this gateway and session, or was changed."""
+        """Return the result; None if it was not sealed for this gateway and session, was changed, or is of a worker of
+        another version, which seals other values.
+        """
         try:
-            job_id, *rest = self._cipher.decrypt(base64.b64decode(sealed, validate=True), session_id, PURPOSE)
-        except (DecryptionFailed, binascii.Error, ValueError):
+            values = self._cipher.decrypt(base64.b64decode(sealed, validate=True), session_id, PURPOSE)
+            return CarriedResult(*convert(values, _Values))
+        except (DecryptionFailed, ValidationError, binascii.Error, ValueError):
             return None
-        return CarriedResult(UUID(job_id), *rest)

@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from ringback.privacy.encryption import FieldCipher
-from ringback.redis.sealed_results import MAX_CHARS, CarriedResult, SealedResults
+from ringback.redis.sealed_results import MAX_CHARS, PURPOSE, CarriedResult, SealedResults
 
 SESSION, KEY = uuid4(), bytes(range(32))
 RESULT = CarriedResult(uuid4(), 3, "call_1", "weather", {"sky": "клар", "degrees": 21.5, "ok": True}, 1_700_000_000.25)
@@ -42,6 +42,16 @@ def test_the_text_shows_no_word_of_the_result() -> None:
     ids=["another gateway's", "another session's", "changed", "of a column", "nothing", "no seal"],
 )
 def test_what_was_not_sealed_for_it_is_no_result(text: str) -> None:
+    assert SealedResults(KEY).open(SESSION, text) is None
+
+
+@pytest.mark.parametrize(
+    "values",
+    [[], None, {}, "word", [str(uuid4()), 1], [str(uuid4()), 1, "call", "work", "done", 1.0, "more"], [7] * 6],
+)
+def test_what_another_version_sealed_is_read_from_its_row(values: object) -> None:
+    """Else the gateway, which needs its listener, would end."""
+    text = base64.b64encode(FieldCipher([KEY]).encrypt(values, SESSION, PURPOSE)).decode()
     assert SealedResults(KEY).open(SESSION, text) is None
 
 
