@@ -134,7 +134,7 @@ class Deadlines:
 
 
 class TaskPool(_TaskPool):  # type: ignore[misc]
-    """Task pool that `workers.app` names. The consumer's strategy for jobs gives it calls, past Celery's own tasks."""
+    """Task pool that `workers.app` names. The transport gives it jobs, past Celery's own tasks."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
