@@ -36,7 +36,7 @@ class PhoneConnection(NoClient):
         """Return the next event that the phone has caused."""
         return as_text(await self._says.get())
 
-    async def send(self, event: Event) -> None:
+    async def hold(self, event: Event) -> None:
         """Take an event of the session."""
         if event["type"] == "session.created" and self._greets:
             self._greets = False
@@ -51,7 +51,7 @@ class PhoneConnection(NoClient):
             if key in KEYS:
                 self._press(key)
 
-    async def send_text(self, text: str) -> None:
+    async def hold_text(self, text: str) -> None:
         """Take an event that passes."""
         self.write(text)
 

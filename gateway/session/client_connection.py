@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias, final
 
 import msgspec
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
@@ -118,11 +118,13 @@ class ClientConnection:
         text: str | None = message.get("text")
         return text if text is not None else message.get("bytes", b"")
 
+    @final  # another kind of client takes what is held, too
     async def send(self, event: Event) -> None:
         """Write one event, behind what is held; raises ClientGone."""
         await self.hold(event)
         await self.flush()
 
+    @final
     async def send_text(self, text: str) -> None:
         """Write one event that is text already, behind what is held; raises ClientGone."""
         await self.hold_text(text)
