@@ -102,6 +102,7 @@ def _batch(name: str, running: Running, batch: Batch) -> Measured:
         running.connect(batch.sessions, around)
         _await(batch.has_begun.wait, name, running, batch)
         before = uses_of(running.processes)
+        batch.may_go_on.set()
         _await(batch.is_over.wait, name, running, batch)
         after = uses_of(running.processes)
     of = batch.sessions * (batch.calls + batch.warm_up)
@@ -135,6 +136,7 @@ def _await(wait: Callable[[float], bool], name: str, running: Running, batch: Ba
 def _profile(running: Running, batch: Batch, asked: argparse.Namespace) -> None:
     """Look at the gateway, then at the worker, while calls are made."""
     with ExitStack() as around:
+        batch.may_go_on.set()
         running.connect(batch.sessions, around)
         for process in ("gateway", "worker"):
             path = asked.raw / f"calls-{batch.sessions}-{process}-profile.txt"

@@ -74,6 +74,7 @@ def of_a_call(sessions: int, calls: int) -> tuple[dict[str, float], dict[str, fl
             running.connect(sessions, around)
             insist("a batch that begins", batch.has_begun.wait(PATIENCE), True)
             before, counts, there = uses_of(running.processes), counted(running), len(batch.call_ids)
+            batch.may_go_on.set()
             insist("a batch that ends", batch.is_over.wait(PATIENCE), True)
             after, made = uses_of(running.processes), len(batch.call_ids) - there
         running.check(batch)

@@ -47,6 +47,9 @@ class Batch:
     began: float = 0.0
     ended: float = 0.0
     has_begun: threading.Event = field(default_factory=threading.Event)
+    """All are warm, and wait for `may_go_on`."""
+    may_go_on: threading.Event = field(default_factory=threading.Event)
+    """Set by the measurer, once it has looked at the processes: a call may be over before that."""
     is_over: threading.Event = field(default_factory=threading.Event)
     barrier: asyncio.Barrier = field(init=False)
 
@@ -92,8 +95,10 @@ class Conversation:
         batch = self._batch
         await batch.barrier.wait()
         if not batch.has_begun.is_set():
-            batch.began = time.perf_counter()
             batch.has_begun.set()
+            await asyncio.to_thread(batch.may_go_on.wait, PATIENCE)
+        await batch.barrier.wait()
+        batch.began = batch.began or time.perf_counter()
 
     async def _turn(self, asked: dict[str, Any], *, is_warm: bool) -> None:
         if not asked:
