@@ -58,20 +58,26 @@ class Performer:
         self._audience = audience
         self._group = asyncio.TaskGroup()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._is_over = False
 
     @contextlib.asynccontextmanager
     async def performing(self) -> AsyncIterator[None]:
         """Perform effects while the block runs; its end cancels what is under way."""
         async with self._group:
-            yield
+            try:
+                yield
+            finally:
+                self._is_over = True
             for task in self._tasks:
                 task.cancel()
 
     def start(self, work: Coroutine[Any, Any, None]) -> None:
-        """Run beside the others, until the end at the latest."""
+        """Run beside the others, until the end at the latest; after that, a last frame may still ask for something."""
+        if self._is_over:
+            return work.close()
         task = self._group.create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        return task.add_done_callback(self._tasks.discard)
 
     def start_clocks(self) -> None:
         """Start what the knobs want to happen by itself: the end of the session, and pings."""
