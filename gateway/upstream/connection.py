@@ -6,9 +6,10 @@ import asyncio
 import os
 import ssl
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
-from typing import Protocol, TypeAlias
+from typing import Protocol, TypeAlias, cast
 from urllib.parse import urlsplit
 
 from websockets.asyncio.client import ClientConnection, connect
@@ -163,6 +164,11 @@ class WebSocketUpstream:
 
     def __init__(self, connection: ClientConnection) -> None:
         self._connection = connection
+        self._waits_since: float | None = None
+        """Since when the session has waited for a frame; None: it is busy with one."""
+        self._end: UpstreamClosed | None = None
+        """As it was first told: asked again, the library may fail otherwise."""
+        self._pings: asyncio.Task[None]
 
     @classmethod
     async def open(cls, target: Target, within: float) -> WebSocketUpstream:
@@ -176,8 +182,7 @@ class WebSocketUpstream:
                 max_size=MAX_EVENT_BYTES,
                 open_timeout=within,
                 close_timeout=CLOSE_SECONDS,
-                ping_interval=target.quirks.ping_seconds,
-                ping_timeout=target.quirks.pong_seconds,
+                ping_interval=None,  # the library would give up a server whose pong lies behind what is not read yet
                 user_agent_header=None,
                 proxy=None if is_direct(target.url) else True,
             )
@@ -190,7 +195,9 @@ class WebSocketUpstream:
             raise UpstreamRefused(str(ProxyUnusable(os.environ, problem))) from None
         except (InvalidHandshake, ConnectionClosed) as problem:
             raise UpstreamRefused(type(problem).__name__) from None
-        return cls(connection)
+        upstream, quirks = cls(connection), target.quirks
+        upstream._pings = asyncio.create_task(upstream._ping(quirks.ping_seconds, quirks.pong_seconds))
+        return upstream
 
     @property
     def is_free(self) -> bool:
@@ -198,14 +205,20 @@ class WebSocketUpstream:
         return connection.state is State.OPEN and connection.transport.get_write_buffer_size() < FREE_BYTES
 
     async def receive(self, passes: Passes = takes_none) -> str:
-        while True:
+        while self._end is None:
+            self._waits_since = asyncio.get_running_loop().time()
             try:
                 event = await self._connection.recv()
             except ConnectionClosed as problem:
-                raise _closed(problem) from None
+                self._pings.cancel()
+                self._end = _closed(problem)
+                break
+            finally:
+                self._waits_since = None
             text = event if isinstance(event, str) else event.decode("utf-8", "replace")
             if not passes(text):
                 return text
+        raise self._end
 
     def take(self, passes: Passes = takes_none) -> str | None:
         return None  # the library does not tell what has come
@@ -235,7 +248,23 @@ class WebSocketUpstream:
             self.abort()
 
     def abort(self) -> None:
+        self._pings.cancel()
         self._connection.transport.abort()
+
+    async def _ping(self, ping_seconds: float, pong_seconds: float) -> None:
+        """Ping the server; drop the connection if no pong comes while the session waits for a frame.
+
+        While the session is busy, what has come is not read, and a pong may lie behind it.
+        """
+        loop = asyncio.get_running_loop()
+        with suppress(ConnectionClosed):
+            while True:
+                await asyncio.sleep(ping_seconds)
+                pong = cast(asyncio.Future[float], await self._connection.ping())
+                while not (await asyncio.wait((pong,), timeout=pong_seconds))[0]:
+                    if self._waits_since is not None and loop.time() - self._waits_since >= pong_seconds:
+                        return self._connection.transport.abort()
+                await pong
 
 
 def _closed(problem: ConnectionClosed) -> UpstreamClosed:

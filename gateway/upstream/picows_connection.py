@@ -45,6 +45,8 @@ HEAD_BYTES = 14
 """Before a payload, for picows to write the frame's head there."""
 HELD_CHARS = 256 * 1_024
 """Of frames that wait to be read; beyond it the server's buffer fills. Two seconds of a model's audio."""
+MAX_PIECES = 1_024
+"""Frames of one message. `websockets` has a bound too: frames that are empty never reach that of bytes."""
 TEXT = WSMsgType.TEXT
 """Looked up once: the class of an enumeration looks each member up by a function."""
 NO_STATUS = 1005
@@ -75,9 +77,10 @@ class PicowsUpstream(WSListener):
         self._frames: list[str] = []
         self._held_chars = 0
         self._is_paused = False
-        self._pieces: list[bytes] = []
-        """Of a message whose last frame has not come."""
-        self._pieces_are_text = True
+        self._message: bytearray | None = None
+        """What has come of a message whose last frame has not, and in how many frames."""
+        self._pieces = 0
+        self._is_text = True
         self._passes: Passes = takes_none
         self._refused: str | None = None
         """The frame that is next, if it was found not to pass: it is not asked about twice."""
@@ -185,7 +188,7 @@ class PicowsUpstream(WSListener):
         kind = frame.msg_type
         if frame.rsv1 or frame.rsv2 or frame.rsv3:
             self._fail(WSCloseCode.PROTOCOL_ERROR, "reserved bits")
-        elif kind == TEXT and frame.fin and not self._pieces:
+        elif kind == TEXT and frame.fin and self._message is None:
             try:
                 self._take(frame.get_payload_as_utf8_text())
             except UnicodeDecodeError:
@@ -252,18 +255,20 @@ class PicowsUpstream(WSListener):
 
     def _take_piece(self, kind: WSMsgType, frame: WSFrame) -> None:
         """Take a frame of a message that has several, or a message of bytes."""
-        if (kind == WSMsgType.CONTINUATION) is not bool(self._pieces):
+        message = self._message
+        if (kind == WSMsgType.CONTINUATION) is (message is None):
             return self._fail(WSCloseCode.PROTOCOL_ERROR, "a message within a message")
-        if not self._pieces:
-            self._pieces_are_text = kind == TEXT
-        self._pieces.append(frame.get_payload_as_bytes())
-        if sum(map(len, self._pieces)) > MAX_EVENT_BYTES:
+        if message is None:
+            message, self._pieces, self._is_text = bytearray(), 0, kind == TEXT
+        message += frame.get_payload_as_bytes()
+        self._pieces += 1
+        self._message = None if frame.fin else message
+        if len(message) > MAX_EVENT_BYTES or self._pieces > MAX_PIECES:
             return self._fail(WSCloseCode.MESSAGE_TOO_BIG, "too big")
         if not frame.fin:
             return None
-        message, self._pieces = b"".join(self._pieces), []
         try:
-            return self._take(message.decode("utf-8", "strict" if self._pieces_are_text else "replace"))
+            return self._take(message.decode("utf-8", "strict" if self._is_text else "replace"))
         except UnicodeDecodeError:
             return self._fail(WSCloseCode.INVALID_TEXT, "invalid UTF-8")
 

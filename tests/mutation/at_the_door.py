@@ -14,6 +14,7 @@ T_WIRE, T_CROWD = (
     "tests/attacks/test_a21_to_a26_too_much_of_everything.py",
 )
 PICOWS_WIRE, T_PASSING = "gateway/server/picows_socket.py", "tests/unit/gateway/server/test_wire.py"
+PICOWS_UPSTREAM, T_UPSTREAM = "gateway/upstream/picows_connection.py", "tests/unit/gateway/upstream/test_connection.py"
 T_KEY = "tests/guarantees/test_g9_the_key_never_leaves_the_server.py"
 
 AT_THE_DOOR = [
@@ -35,5 +36,15 @@ AT_THE_DOOR = [
     ),
     gone("the wire: no frame overtakes one that waits", T_PASSING, PICOWS_WIRE, " and not self.queue.held", ""),
     gone("session quota: counted as sessions begin", T_CROWD, RECEPTION, "reason = self.why_not()", "reason = None"),
+    gone(
+        "the upstream: a pong behind what is not read is waited for",
+        T_UPSTREAM,
+        UPSTREAM,
+        "if self._waits_since is not None and loop.time() - self._waits_since >= pong_seconds:",
+        "if True:",
+    ),
+    gone(
+        "the upstream: a message has so many pieces", T_UPSTREAM, PICOWS_UPSTREAM, " or self._pieces > MAX_PIECES", ""
+    ),
     gone("the key: follows no redirect", T_KEY, UPSTREAM, "await _Connect(", "await connect("),
 ]

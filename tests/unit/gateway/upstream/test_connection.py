@@ -182,6 +182,13 @@ async def test_the_end_has_the_servers_code_or_the_one_of_a_broken_connection(
     assert ("gone" in str(end)) is (code == 4_000)
 
 
+@pytest.mark.parametrize(("pieces", "heard"), [(1_000, ["{}"]), (100_000, [])])
+async def test_a_message_may_have_many_pieces_and_not_any_number(dial: Open, pieces: int, heard: list[str]) -> None:
+    said = frame(TEXT, b"{", fin=False) + frame(CONT, fin=False) * (pieces - 2) + frame(CONT, b"}")
+    async with server(saying(said, frame(CLOSE, b"\x03\xe8"))) as target:
+        assert (await all_of(await dial(target, 5.0)))[0] == heard
+
+
 async def test_pieces_of_a_message_have_the_bound_of_a_whole_one(dial: Open, monkeypatch: pytest.MonkeyPatch) -> None:
     for module in ("connection", "picows_connection"):
         with suppress(ImportError):
@@ -242,14 +249,11 @@ async def test_a_server_that_answers_pings_is_kept(dial: Open) -> None:
         await line.close()
 
 
-async def test_a_pong_that_lies_behind_what_is_not_read_yet_is_waited_for() -> None:
-    """As where a client takes a long answer more slowly than the server says it. `websockets` does not wait for it."""
-    pytest.importorskip("picows", reason="the extra `fast` is not installed")
-    from gateway.upstream.picows_connection import PicowsUpstream
-
+async def test_a_pong_that_lies_behind_what_is_not_read_yet_is_waited_for(dial: Open) -> None:
+    """As where a client takes a long answer more slowly than the server says it."""
     said = [f"{number} {'x' * 100_000}" for number in range(30)]
     async with server(saying(*said, frame(CLOSE, b"\x03\xe8"))) as target:
-        line = await PicowsUpstream.open(Target(target.url, {}, Quirks(ping_seconds=0.02, pong_seconds=0.3)), 5.0)
+        line = await dial(Target(target.url, {}, Quirks(ping_seconds=0.02, pong_seconds=0.3)), 5.0)
         await asyncio.sleep(0.8)  # the session is held up for longer than a pong is waited for
         heard, end = await all_of(line)
     assert (len(heard), end.code) == (30, 1000)
