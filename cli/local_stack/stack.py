@@ -7,7 +7,7 @@ import re
 import secrets
 import ssl
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
@@ -16,6 +16,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
+import psycopg
 
 from cli.local_stack.certificate import Certificate, certificate_in
 from cli.local_stack.embedded_servers import embedded_servers
@@ -25,6 +26,7 @@ from ringback.agents.agent import Agent, load_agents
 from ringback.errors import ConfigurationError
 from ringback.postgres.connections import connect, execute
 from ringback.postgres.migrate import upgrade
+from ringback.postgres.statement import Runnable
 from ringback.statements.history import all_processes
 from ringback.statements.processes import live_tools
 from ringback.tables import DEFAULT_TENANT
@@ -96,15 +98,21 @@ class Stack:
 
     def runs(self, worker: int) -> bool:
         """Return whether the worker with this process id has registered, and its lease holds."""
-        with closing(connect(self.database_url, "ringback-up", int(PROBE_SECONDS))) as connection:
-            rows = execute(connection, all_processes(DEFAULT_TENANT)).rows
+        rows = self._rows(all_processes(DEFAULT_TENANT))
         return any(row.kind == "worker" and row.alive and row.pid == worker for row in rows)
 
     def unoffered(self) -> list[str]:
         """Return the tools that a worker serves and no agent allows: no model is offered them."""
-        with closing(connect(self.database_url, "ringback-up", int(PROBE_SECONDS))) as connection:
-            served = {row.name for row in execute(connection, live_tools()).rows}
+        served = {row.name for row in self._rows(live_tools())}
         return sorted(served - {tool["name"] for tool in self.listed("/v1/tools")})
+
+    def _rows(self, statement: Runnable) -> Sequence[Any]:
+        """Return the rows of the statement; none while Postgres takes no connection, as when all of them are taken."""
+        try:
+            with closing(connect(self.database_url, "ringback-up", int(PROBE_SECONDS))) as connection:
+                return execute(connection, statement).rows
+        except psycopg.OperationalError:
+            return ()
 
 
 def agents_folder() -> Path:
