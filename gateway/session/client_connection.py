@@ -100,8 +100,13 @@ class ClientConnection:
         return self._wire.is_free
 
     def write(self, text: str) -> None:
-        """Write one event, to a client that `is_free`."""
-        self._write_frame(text)
+        """Write one event to a client that `is_free`, at once, unless others are held before it."""
+        if self._held:
+            self._held.append(text)
+        else:
+            TO_CLIENT.frames += 1
+            TO_CLIENT.bytes += len(text)
+            self._wire.write(text)
 
     async def receive(self, passes: Passes | None = None) -> str | bytes:
         """Return the next frame that does not pass, as it came; raises ClientGone when there will be none."""
@@ -159,15 +164,6 @@ class ClientConnection:
             raise ClientGone("client_too_slow", TOO_SLOW) from None
         except (WebSocketDisconnect, RuntimeError, OSError):
             raise ClientGone("client_closed") from None
-
-    def _write_frame(self, text: str) -> None:
-        """Write one frame at once, unless others are held before it."""
-        if self._held:
-            self._held.append(text)
-        else:
-            TO_CLIENT.frames += 1
-            TO_CLIENT.bytes += len(text)
-            self._wire.write(text)
 
     async def close(self, code: int, reason: str) -> None:
         """Write what is held, and close the connection, if it is still open."""

@@ -26,12 +26,12 @@ from gateway.upstream.events import (
     UserTurnCommitted,
 )
 
-MAX_SPEECH_CHARS = 2_000_000
-"""Thirty seconds of PCM16 in base64: longer than people talk without a pause."""
-MAX_SILENCE_CHARS = 32_000
+MAX_SPEECH_BYTES = 1_500_000
+"""Thirty seconds of PCM16: longer than people talk without a pause."""
+MAX_SILENCE_BYTES = 24_000
 """Half a second of PCM16 before the user is heard to speak: the beginning of the first word. A server tells of it a
 third of a second later."""
-LEAST_CHARS = 640
+LEAST_BYTES = 480
 """Ten milliseconds: what a frame counts for at least, so that many tiny ones have a bound too."""
 CONFIRMATIONS = frozenset(RESENT_UNTIL.values())
 """The server's events that confirm one of the client's."""
@@ -46,8 +46,8 @@ class ResendBuffer:
     detects_turns: bool = True
     """The server listens for turns by itself: what it does not take for speech it throws away."""
     _sent: deque[Event | AppendAudio] = field(default_factory=deque)
-    """Audio that passed is kept as bytes, which take three quarters of its text."""
-    _chars: int = 0
+    """Audio is kept as bytes, which take three quarters of its text."""
+    _bytes: int = 0
     _speaking: bool = False
     _turn_ends: int | None = None
     """How many of the events belong to the turn that the server is about to commit."""
@@ -56,22 +56,22 @@ class ResendBuffer:
         """Keep a client's event that goes out."""
         kind = event["type"]
         if kind == APPEND_AUDIO:
-            self.appended(event)
+            self.appended(msgspec.convert(event, AppendAudio))
         elif kind in RESENT_UNTIL:
             self._keep(event)
         elif kind == CLEAR_AUDIO:
             self._drop_audio(len(self._sent))
 
-    def appended(self, append: Event | AppendAudio) -> None:
+    def appended(self, append: AppendAudio) -> None:
         """Keep audio that goes out, and give up the oldest beyond the bound."""
-        weight = _weight(append)
-        if not weight:
+        if not append.audio:
             return
-        self._sent.append(append)
-        self._chars += weight
-        bound = MAX_SPEECH_CHARS if self._speaking or not self.detects_turns else MAX_SILENCE_CHARS
-        while self._chars > bound:
-            self._drop(0 if type(self._sent[0]) is AppendAudio else self._oldest_audio())
+        sent = self._sent
+        sent.append(append)
+        self._bytes += max(len(append.audio), LEAST_BYTES)
+        bound = MAX_SPEECH_BYTES if self._speaking or not self.detects_turns else MAX_SILENCE_BYTES
+        while self._bytes > bound:
+            self._drop(0 if type(sent[0]) is AppendAudio else self._oldest_audio())
 
     def heard(self, event: ModelEvent) -> None:
         """Drop what the server's event confirms."""
@@ -99,12 +99,12 @@ class ResendBuffer:
         return [sent if isinstance(sent, dict) else msgspec.to_builtins(sent) for sent in self._sent]
 
     def _oldest_audio(self) -> int:
-        return next(at for at, sent in enumerate(self._sent) if _kind(sent) == APPEND_AUDIO)
+        return next(at for at, sent in enumerate(self._sent) if type(sent) is AppendAudio)
 
     def _keep(self, event: Event) -> None:
         self._sent.append(event)
         if len(self._sent) > MAX_TYPED:
-            typed = [at for at, sent in enumerate(self._sent) if _kind(sent) != APPEND_AUDIO]
+            typed = [at for at, sent in enumerate(self._sent) if type(sent) is not AppendAudio]
             if len(typed) > MAX_TYPED:
                 self._drop(typed[0])
 
@@ -138,7 +138,9 @@ class ResendBuffer:
         self._turn_ends = None
 
     def _drop(self, at: int) -> None:
-        self._chars -= _weight(self._sent[at])
+        sent = self._sent[at]
+        if type(sent) is AppendAudio:
+            self._bytes -= max(len(sent.audio), LEAST_BYTES)
         del self._sent[at]
         if self._turn_ends is not None and at < self._turn_ends:
             self._turn_ends -= 1
@@ -156,9 +158,3 @@ def _kind(sent: Event | AppendAudio) -> str:
 
 def _event_id(sent: Event | AppendAudio) -> object:
     return sent.get("event_id") if isinstance(sent, dict) else sent.event_id
-
-
-def _weight(sent: Event | AppendAudio) -> int:
-    """Return what an event counts for, in characters of base64: nothing if it brings no audio."""
-    chars = len(sent.get("audio", "")) if isinstance(sent, dict) else (len(sent.audio) + 2) // 3 * 4
-    return chars if chars >= LEAST_CHARS or not chars else LEAST_CHARS

@@ -26,7 +26,7 @@ class TwilioConnection(ClientConnection):
     def write(self, text: str) -> None:
         """Write one event, to a call that `is_free`."""
         for frame in self._stream.send(text):  # of what passes, no event can break the stream
-            self._write_frame(frame)
+            super().write(frame)
 
     async def hold_text(self, text: str) -> None:
         """Hold one event that is text already, as frames of the stream; raises ClientGone."""

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from gateway.conversation.client.resend_buffer import (
-    LEAST_CHARS,
-    MAX_SILENCE_CHARS,
-    MAX_SPEECH_CHARS,
+    LEAST_BYTES,
+    MAX_SILENCE_BYTES,
+    MAX_SPEECH_BYTES,
     MAX_TYPED,
     ResendBuffer,
 )
@@ -27,6 +27,10 @@ STARTED: Event = {"type": "input_audio_buffer.speech_started"}
 STOPPED: Event = {"type": "input_audio_buffer.speech_stopped"}
 COMMITTED: Event = {"type": "input_audio_buffer.committed"}
 A_SECOND = 64_000
+MAX_SILENCE_CHARS, MAX_SPEECH_CHARS, LEAST_CHARS = (
+    size // 3 * 4 for size in (MAX_SILENCE_BYTES, MAX_SPEECH_BYTES, LEAST_BYTES)
+)
+"""The same in base64."""
 
 
 def audio(name: str, chars: int = 1_000) -> Event:
@@ -134,7 +138,7 @@ def test_what_the_server_refuses_is_not_said_again() -> None:
 def test_many_tiny_frames_have_a_bound_and_empty_ones_are_not_kept() -> None:
     buffer = ResendBuffer()
     for _ in range(1_000):
-        buffer.said(audio("tiny", 1))
+        buffer.said(audio("tiny", 4))
         buffer.said(audio("empty", 0))
     assert len(buffer.again()) == MAX_SILENCE_CHARS // LEAST_CHARS
 
