@@ -152,9 +152,15 @@ def key_with(rows: Line, *scopes: str) -> str:
 def sign_in(page: Page, url: str, key: str) -> None:
     """Sign in at the console, by the keyboard alone."""
     page.goto(f"{url}/console/sign-in")
-    page.keyboard.type(key)
-    page.keyboard.press("Enter")
+    type_token(page, key)
     expect(page.get_by_role("heading", name="Jobs")).to_be_visible(timeout=PATIENCE_MS)
+
+
+def type_token(page: Page, token: str) -> None:
+    """Type a token where the page has put the cursor: before that its first letters would be lost."""
+    expect(page.locator("#token")).to_be_focused(timeout=PATIENCE_MS)
+    page.keyboard.type(token)
+    page.keyboard.press("Enter")
 
 
 def recorded_talk(rows: Line) -> UUID:

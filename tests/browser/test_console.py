@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, Page, expect
 from sqlalchemy import text
 
 from ringback.jobs import outcomes
-from tests.browser.gallery_rows import force
+from tests.browser.gallery_rows import force, type_token
 from tests.browser.stack_of_ones_own import PATIENCE_MS, RECORDER
 from tests.integration.statements.test_history import Line as Rows
 from tests.integration.statements.test_history import line_on
@@ -76,11 +76,9 @@ def signed_in(browser: Browser, line: Line, **context: object) -> Iterator[Page]
 def test_a_token_typed_by_the_keyboard_alone_signs_in(browser: Browser, line: Line) -> None:
     page = browser.new_page()
     page.goto(f"{line.url}/console/jobs?q=tool%3Anix")
-    page.keyboard.type("rb_wrong")
-    page.keyboard.press("Enter")
+    type_token(page, "rb_wrong")
     expect(page.get_by_role("alert")).to_contain_text("This token is not valid", timeout=PATIENCE_MS)
-    page.keyboard.type(TOKEN)
-    page.keyboard.press("Enter")
+    type_token(page, TOKEN)
     expect(page.get_by_text("No call fits this search.")).to_be_visible(timeout=PATIENCE_MS)
     page.close()
 
