@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import binascii
 import hashlib
 import hmac
 from base64 import b64decode, b64encode
@@ -34,7 +33,7 @@ def key_of(secret: str) -> bytes:
     """
     try:
         key = b64decode(secret.strip().removeprefix(PREFIX), validate=True)
-    except (binascii.Error, ValueError):
+    except ValueError:
         key = b""
     if len(key) < LEAST_BYTES:
         raise BadSecret(f"a secret is {PREFIX} and base64 of {LEAST_BYTES} bytes or more, as `openssl rand -base64 32`")

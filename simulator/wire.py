@@ -7,7 +7,6 @@ and ``event_id``.
 from __future__ import annotations
 
 import base64
-import binascii
 import secrets
 import string
 from dataclasses import dataclass
@@ -116,5 +115,5 @@ def decoded_audio(value: Any, param: str) -> bytes:
     """Return the bytes of base64 audio."""
     try:
         return base64.b64decode(value, validate=True)
-    except (binascii.Error, TypeError, ValueError) as error:
+    except (TypeError, ValueError) as error:
         raise invalid(param, f"Invalid '{param}'. Expected base64-encoded audio bytes.") from error

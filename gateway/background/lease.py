@@ -28,7 +28,7 @@ from ringback.errors import database_reason
 from ringback.leases.lease import HoldUps, LeaseClock, LeaseTimes
 from ringback.leases.renewal import ANSWER_SECONDS, LeaseConnection
 from ringback.postgres.statement import Bound
-from ringback.redis.sealed_results import SealedResults
+from ringback.privacy.encryption import KEY_BYTES
 from ringback.statements import processes
 from ringback.telemetry import metrics
 
@@ -62,7 +62,7 @@ class Lease:
         self._lapsed = asyncio.Event()
         self._ended = Event()
         self._steady_since = ""
-        self.doorbell_key = os.urandom(SealedResults.KEY_BYTES)
+        self.doorbell_key = os.urandom(KEY_BYTES)
         """Stands in the gateway's row: workers seal results with it that go along with a doorbell."""
         self._is_watched = False
         """True while the event loop is to say that it turns."""

@@ -7,13 +7,12 @@ result nor make one: that takes the right to read the rows themselves.
 from __future__ import annotations
 
 import base64
-import binascii
 from typing import Any
 from uuid import UUID
 
 from msgspec import Struct, ValidationError, convert
 
-from ringback.privacy.encryption import KEY_BYTES, DecryptionFailed, FieldCipher
+from ringback.privacy.encryption import DecryptionFailed, FieldCipher
 
 MAX_CHARS = 8 * 1_024
 """Longest sealed result: a thousand of them in a gateway's stream take 8 MB. A longer one is read from its row."""
@@ -49,8 +48,6 @@ class SealedResults:
         key: the gateway's, of 32 bytes.
     """
 
-    KEY_BYTES = KEY_BYTES
-
     def __init__(self, key: bytes) -> None:
         self._cipher = FieldCipher([key])
 
@@ -67,5 +64,5 @@ class SealedResults:
         try:
             values = self._cipher.decrypt(base64.b64decode(sealed, validate=True), session_id, PURPOSE)
             return CarriedResult(*convert(values, _Values))
-        except (DecryptionFailed, ValidationError, binascii.Error, ValueError):
+        except (DecryptionFailed, ValidationError, ValueError):
             return None
