@@ -174,10 +174,10 @@ async def _open(
     )
     garbage = FullCollections(live_sessions)
     webhooks = Webhooks(store, lambda: agents, due=work["due_webhooks"])
-    await stack.enter_async_context(_running(lease.watch_loop, keeper.sweep, listener.listen, listener.poll))
-    await stack.enter_async_context(_kept_going(queues.watch, catalog.follow, budgets.settle, webhooks.send))
-    await stack.enter_async_context(_kept_going(changes.watch_events, agents.keep_current))
-    await stack.enter_async_context(_kept_going(retention.forget, retention.erase_marked, garbage.keep_collecting))
+    await stack.enter_async_context(running(lease.watch_loop, keeper.sweep, listener.listen, listener.poll))
+    await stack.enter_async_context(kept_going(queues.watch, catalog.follow, budgets.settle, webhooks.send))
+    await stack.enter_async_context(kept_going(changes.watch_events, agents.keep_current))
+    await stack.enter_async_context(kept_going(retention.forget, retention.erase_marked, garbage.keep_collecting))
     log.info("gateway %s is ready: agents %s", gateway_id, ", ".join(agents))
     return await _open_phone(stack, settings, gateway, work["lost_announcements"])
 
@@ -192,7 +192,7 @@ async def _open_phone(
         return gateway
     sip = SipCalls(gateway.desk, lost)
     stack.push_async_callback(sip.close)
-    await stack.enter_async_context(_kept_going(sip.watch_announcements, sip.forget_old))
+    await stack.enter_async_context(kept_going(sip.watch_announcements, sip.forget_old))
     return replace(gateway, sip=sip, webhook_keys=keys)
 
 
@@ -224,7 +224,7 @@ async def _open_desk(stack: AsyncExitStack, admission: SessionAdmission, unatten
     desk = CallDesk(admission, CallControl(settings.provider, settings.provider_url, settings.provider_headers))
     stack.push_async_callback(desk.close)
     takeover = CallTakeover(desk, unattended, _left_of_lost(settings))
-    await stack.enter_async_context(_kept_going(takeover.take, desk.leave_when_silent))
+    await stack.enter_async_context(kept_going(takeover.take, desk.leave_when_silent))
     return desk
 
 
@@ -279,7 +279,7 @@ def _identity_provider(settings: GatewaySettings) -> IdentityProvider | None:
     return key_sets.JwtProvider(rules, key_sets.KeySet(key_sets.fetcher(settings.jwt_jwks)))
 
 
-def _running(*loops: Loop) -> AbstractAsyncContextManager[None]:
+def running(*loops: Loop) -> AbstractAsyncContextManager[None]:
     """Run loops that every session needs for the duration of the block. If one raises, the process exits with 70."""
     tasks = [asyncio.create_task(loop()) for loop in loops]
     for task in tasks:
@@ -287,7 +287,7 @@ def _running(*loops: Loop) -> AbstractAsyncContextManager[None]:
     return _until_here(tasks)
 
 
-def _kept_going(*loops: Loop) -> AbstractAsyncContextManager[None]:
+def kept_going(*loops: Loop) -> AbstractAsyncContextManager[None]:
     """Run loops that no session depends on for the duration of the block. If one raises, it begins again."""
     return _until_here([asyncio.create_task(restarting(loop)) for loop in loops])
 

@@ -14,6 +14,7 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import delete, func, select, text, update
 
+from gateway.app import kept_going
 from gateway.background.lease import Lease
 from gateway.background.result_listener import ResultListener
 from gateway.live_sessions import SessionHandle, SessionRegistry
@@ -43,13 +44,10 @@ async def gateway(line: Line) -> AsyncIterator[tuple[Lease, Store, SessionRegist
     live_sessions, lease = SessionRegistry(10), Lease(HERE, store, lease_connector(url), TIMES)
     result_listener = ResultListener(line.redis_url, looker, live_sessions, lease, HERE)
     await lease.register()
-    tasks = [asyncio.create_task(loop()) for loop in (lease.watch_loop, result_listener.poll)]
     try:
-        yield lease, store, live_sessions
+        async with kept_going(lease.watch_loop, result_listener.poll):
+            yield lease, store, live_sessions
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
         await lease.retire()
         await result_listener.close()
         await looker.close()

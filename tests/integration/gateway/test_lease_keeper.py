@@ -11,6 +11,7 @@ from uuid import UUID
 
 from sqlalchemy import text
 
+from gateway.app import kept_going
 from gateway.background.lease import Lease
 from gateway.background.lease_keeper import LeaseKeeper
 from gateway.storage.database import Store, lease_connector, open_pool
@@ -32,13 +33,10 @@ async def sweeping(line: Line, redis_url: str) -> AsyncIterator[None]:
     lease_keeper = LeaseKeeper("gateway-that-keeps", store, publisher)
     await lease.register()
     line.run(text("UPDATE processes SET steady_since = clock_timestamp() - interval '1 minute'"))
-    tasks = [asyncio.create_task(lease_keeper.sweep()), asyncio.create_task(lease.watch_loop())]
     try:
-        yield
+        async with kept_going(lease_keeper.sweep, lease.watch_loop):
+            yield
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
         await lease.retire()
         await publisher.redis.close()
         await store.close()

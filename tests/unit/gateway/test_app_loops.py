@@ -22,6 +22,6 @@ async def test_a_loop_that_loses_a_cancellation_is_cancelled_again(monkeypatch: 
             lost.set()
         await asyncio.Event().wait()
 
-    async with app._kept_going(loop):
+    async with app.kept_going(loop):
         await asyncio.sleep(0)
     assert lost.is_set()

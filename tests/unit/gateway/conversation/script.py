@@ -91,7 +91,11 @@ NOT_TOLD = (KeepMessages, KeepSettings, KeepMoments, NoteTold, CheckBudget, Reco
 
 
 class Script:
-    """One conversation. `now` stands still unless `wait` moves it."""
+    """One conversation.
+
+    Args:
+        now: when it begins, by the clock if the code under test reads one; it stands still unless `wait` moves it.
+    """
 
     def __init__(
         self,
@@ -104,6 +108,7 @@ class Script:
         phone: Phone | None = None,
         joins: bool = False,
         secret: str = "",
+        now: float = 1_000.0,
         **fields: Any,
     ) -> None:
         offered = {tool.name: tool for tool in tools or (WEATHER, ORDER)}
@@ -112,7 +117,7 @@ class Script:
         more: dict[str, Any] = {"wants": wants, "policy": policy, "waits": waits.get, "carried": carried}
         more |= {"quirks": quirks, "phone": phone, "joins": joins, "secret": secret}
         self.conversation = Conversation(SESSION, agent(**fields), offered, **more)
-        self.now = 1_000.0
+        self.now = now
         self.offered: list[Event] = []
         """The functions that the model was last told of."""
         self.actions: list[Action] = []

@@ -52,8 +52,7 @@ class Observed:
         spans = CallSpans(SimpleSpanProcessor(self.exporter), "test", provider="openai", tells_pii=self.tells_pii)
         settings: Any = {"provider": SimpleNamespace(name="openai")}
         gateway = gateway_context(SimpleNamespace(rows=self._rows), **settings)
-        self.script = Script().opened()
-        self.script.now = time.monotonic()
+        self.script = Script(now=time.monotonic()).opened()
         state = session_state(SESSION)
         state.tasks = cast(Any, SimpleNamespace(create_task=self.ends.append))
         self.tracer = CallTracer(spans, gateway, state, "gpt")
@@ -169,7 +168,13 @@ TOLD = [
 HEARD = [*TOLD, ("heard", 8, 1)]
 
 
-def test_a_call_is_one_trace_from_the_end_of_speech_until_its_result_is_heard(observed: Observed) -> None:
+@pytest.mark.parametrize("uptime", [5.0, 10_000_000.0])
+def test_a_call_is_one_trace_from_the_end_of_speech_until_its_result_is_heard(
+    uptime: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    began = time.monotonic() - uptime
+    monkeypatch.setattr(time, "monotonic", lambda: time.perf_counter() - began)
+    observed = Observed()
     ask(observed)
     observed.deliver()
     observed.hear(echo("call_1"), created("R2"), AUDIO, done("R2"))
