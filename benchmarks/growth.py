@@ -28,6 +28,7 @@ from benchmarks.measuring.raw_lines import RAW, RawLines
 from benchmarks.measuring.receipts import insist
 from cli.local_stack.embedded_servers import embedded_servers
 from ringback.history.pagination import JobQuery
+from ringback.ids import job_id_of, new_session_id
 from ringback.jobs.outcomes import succeeded
 from ringback.jobs.states import HeardBy
 from ringback.moments import Moment, MomentKind
@@ -50,15 +51,22 @@ KEPT_DAYS = 30
 SECONDS = 3_600.0
 """Bound of a statement: the fill is one."""
 
+MARKED = """
+CREATE FUNCTION marked(mark text, rest uuid) RETURNS uuid LANGUAGE sql
+RETURN overlay(overlay(rest::text PLACING right('00' || mark, 3) FROM 1) PLACING '8' FROM 15)::uuid
+"""
+"""As `ringback.ids` makes ids."""
 SESSIONS = """
 INSERT INTO sessions (id, user_id, agent, state, created_at, ended_at)
-SELECT gen_random_uuid(), 'user ' || n % 1000, 'agent ' || n % 20, 'ended', now() - make_interval(secs => n),
+SELECT marked(to_hex((extract(epoch FROM now())::bigint - n) * 1000 / 1048576), gen_random_uuid()),
+       'user ' || n % 1000, 'agent ' || n % 20, 'ended', now() - make_interval(secs => n),
        now() - make_interval(secs => n) FROM generate_series(1, {sessions}) AS n
 """
 JOBS = """
 INSERT INTO jobs (id, session_id, call_id, epoch, tool, queue, arguments, effect, timeout, max_attempts, deadline_at,
                   state, delivery, created_at, started_at, finished_at)
-SELECT gen_random_uuid(), whose.id, 'over_' || n, 1, 'tool ' || n % 20, 'queue ' || n % 5, '{{}}', 'pure', 10, 1, now(),
+SELECT marked(left(whose.id::text, 3), gen_random_uuid()),
+       whose.id, 'over_' || n, 1, 'tool ' || n % 20, 'queue ' || n % 5, '{{}}', 'pure', 10, 1, now(),
        'succeeded', 'history_only', now() - make_interval(secs => n), now(), now()
 FROM generate_series(1, {jobs}) AS n
 JOIN (SELECT id, row_number() OVER () AS place FROM sessions) AS whose ON whose.place = 1 + n % {sessions}
@@ -103,7 +111,7 @@ class Side:
 
     def __init__(self, url: str, jobs: int) -> None:
         self.connection = connect(url, "growth", 5, Bounds(SECONDS))
-        self.session = uuid4()
+        self.session = new_session_id()
         self.taken: defaultdict[str, list[float]] = defaultdict(list)
         self._fill(jobs)
         for name, kind in (("gw", "gateway"), ("busy", "gateway"), ("w", "worker")):
@@ -111,7 +119,7 @@ class Side:
         self._text(
             "UPDATE processes SET lease_until = now() + interval '1 day', steady_since = now() - interval '1 day'"
         )
-        self.several = [uuid4() for _ in range(SEVERAL)]
+        self.several = [new_session_id() for _ in range(SEVERAL)]
         for gateway, session in (("gw", self.session), *(("busy", each) for each in self.several)):
             opened = lifecycle.open_session(session, user_id="ada", agent="demo", model="m", gateway_id=gateway)
             execute(self.connection, opened)
@@ -119,6 +127,7 @@ class Side:
     def _fill(self, jobs: int) -> None:
         """Write the rows as of calls that are over, and make the indexes of each table behind them."""
         sessions = max(1, jobs // CALLS_OF_A_SESSION)
+        self._text(MARKED)
         self._text("SET session_replication_role = replica")  # no trigger writes the rows that stand here anyway
         self._text("SET synchronous_commit = off")
         self._text("SET maintenance_work_mem = '512MB'")
@@ -144,7 +153,7 @@ class Side:
 
     def turn(self) -> None:
         """Run each statement once, in the order of a call."""
-        job, session = NewJob(uuid4(), self.session, f"call_{uuid4().hex}", "resp", TOOL.name, {}, TOOL), self.session
+        job, session = call_of(self.session), self.session
         self.time("admit", admission.admit(job, "gw", 1))
         (claimed,) = self.time("claim", transitions.claim(job.id, "w"))
         self.time("note progress", transitions.note_progress(job.id, claimed.token, "half"))
@@ -159,6 +168,10 @@ class Side:
         self.time("page of the history", history.page_of_jobs("default", JobQuery(tool=TOOL.name)), at_least=50)
 
     def _session(self) -> None:
+        begun, token = new_session_id(), uuid4().bytes
+        named: dict[str, Any] = {"user_id": "ada", "agent": "demo", "model": "m", "gateway_id": "gw"}
+        self.time("begin a session", lifecycle.open_session(begun, **named, resume_hash=token))
+        self._text(f"UPDATE sessions SET state = 'ended', ended_at = now() WHERE id = '{begun}'")
         said = items.Message(
             len(self.taken["claim"]), f"item_{uuid4().hex}", "user", [{"type": "input_text", "text": "hi"}]
         )
@@ -171,7 +184,7 @@ class Side:
 
     def _of_several(self) -> None:
         """Run each statement that a busy process runs once for what several sessions have."""
-        jobs = [NewJob(uuid4(), each, f"call_{uuid4().hex}", "resp", TOOL.name, {}, TOOL) for each in self.several]
+        jobs = [call_of(each) for each in self.several]
         admitted = [admission.admit(job, "busy", 1) for job in jobs]
         self.time("admit, several", admission.admit_all(admitted), SEVERAL)
         claims = [execute(self.connection, transitions.claim(job.id, "w")).rows[0] for job in jobs]
@@ -207,7 +220,7 @@ class Side:
 
     def _admitted(self, change: str) -> UUID:
         """Admit a call, and change its row."""
-        job = NewJob(uuid4(), self.session, f"call_{uuid4().hex}", "resp", TOOL.name, {}, TOOL)
+        job = call_of(self.session)
         execute(self.connection, admission.admit(job, "gw", 1))
         self._text(f"UPDATE jobs SET {change} WHERE id = '{job.id}'")
         return job.id
@@ -222,6 +235,12 @@ class Side:
 
     def _text(self, statement: str) -> None:
         self.connection.execute(statement.encode())
+
+
+def call_of(session: UUID) -> NewJob:
+    """Return a new call of the session."""
+    call_id = f"call_{uuid4().hex}"
+    return NewJob(job_id_of(session, call_id), session, call_id, "resp", TOOL.name, {}, TOOL)
 
 
 def table(sides: Mapping[int, Mapping[str, list[float]]]) -> Iterator[str]:

@@ -12,7 +12,6 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
-from uuid import uuid4
 
 import psycopg
 
@@ -33,6 +32,7 @@ from gateway.storage.database import may_be_written
 from gateway.upstream.connection import UpstreamRefused, UpstreamSilent
 from ringback.agents.agent import Agent
 from ringback.config import logs
+from ringback.ids import new_session_id
 from ringback.postgres.statement import Bound
 from ringback.statements import processes, session_end
 from ringback.statements.sessions import calls, lifecycle
@@ -120,7 +120,7 @@ class SessionAdmission:
         await self.gateway.budgets.check_quota(principal, agent, model_of(self.gateway.settings, agent))
 
     def _new_session(self, principal: Principal, agent: Agent, wants: frozenset[str]) -> SessionState:
-        session_id = uuid4()
+        session_id = new_session_id()
         return SessionState(
             session_id=session_id,
             handle=self.live_sessions.enter(session_id),

@@ -1,9 +1,9 @@
 """The trace of a call: ids that each process derives from the job's id, the headers of its message, and its spans.
 
-A call has one trace, whatever happens to its message. The trace's id is the job's id with its two halves swapped: a
-sampler by ratio reads the last half of a trace's id, and the last half of a UUID begins with two bits that never
-change. So a sweeper's message, a retry, or a worker that takes over continues the trace without being told. The
-`traceparent` in a message tells what only its sender knows: whether the trace is sampled.
+A call has one trace, whatever happens to its message. The trace's id is the job's id with its ninth byte moved to the
+end: a sampler by ratio reads the last half of a trace's id, and that of a job's id begins with two bits that never
+change; its first half tells the time. So a sweeper's message, a retry, or a worker that takes over continues the trace
+without being told. The `traceparent` in a message tells what only its sender knows: whether the trace is sampled.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Span:
 
 def trace_id(job_id: UUID) -> int:
     """Return the id of the call's trace."""
-    return int.from_bytes(job_id.bytes[HALF:] + job_id.bytes[:HALF])
+    return int.from_bytes(job_id.bytes[:HALF] + job_id.bytes[HALF + 1 :] + job_id.bytes[HALF : HALF + 1])
 
 
 def root_id(job_id: UUID) -> int:

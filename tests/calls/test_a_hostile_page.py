@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from typing import Any
-from uuid import UUID, uuid5
+from uuid import UUID
 
 import pytest
 
+from ringback.ids import job_id_of
 from ringback.jobs.states import output_item_id
 from tests.calls.toolbox.desk import CallLine
 from tests.guarantees.toolbox.bakery import order
@@ -143,7 +144,7 @@ def test_a_forged_output_under_the_id_of_its_job_does_not_stand_for_the_real_one
     before = len(call.sent("session.update"))
     stack.provider.drops(call)
     eventually(lambda: len(call.sent("session.update")) > before, "the gateway to attach again")
-    forged = output_item_id(uuid5(UUID(session_id), call_id))
+    forged = output_item_id(job_id_of(UUID(session_id), call_id))
     output = {"type": "function_call_output", "call_id": call_id, "output": '{"status": "free"}'}
     stack.provider.page_sends(call, create(**{**output, "id": forged}))
     eventually(lambda: forged in call.deleted, "the forged output to be deleted")

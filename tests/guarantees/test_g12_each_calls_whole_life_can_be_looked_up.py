@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 from contextlib import AsyncExitStack
 from typing import Any
+from uuid import UUID
 
 import pytest
 
+from ringback.ids import MARKED, job_id_of
 from tests.guarantees.toolbox.bakery import FIRST, SECOND, Pair, baked, order
 from tests.line import eventually
 
@@ -57,6 +59,7 @@ async def test_a_job_that_lost_its_worker_and_its_gateway_tells_of_both(pair: Pa
     ]
     assert {delivery for _, delivery in moves(job)[6:]} <= {"spoken", "heard"}
     assert (job["epoch"], job["delivered_epoch"], job["session_id"]) == (1, 2, session_id)
+    assert (UUID(session_id).version, UUID(job["id"])) == (MARKED, job_id_of(UUID(session_id), call_id))
     session = await asyncio.to_thread(pair.line.get, f"/v1/sessions/{session_id}", on=SECOND)
     assert (session["epoch"], session["counts"]) == (2, {"succeeded": 1})
 

@@ -18,6 +18,8 @@ DEEDS, T_TRANSFER = "gateway/session/effects.py", "tests/unit/gateway/session/te
 T_TOLD = "tests/unit/gateway/conversation/turn_taking/test_transfers.py"
 LEASE, STATES = "ringback/leases/lease.py", "ringback/jobs/states.py"
 WRITER, EVENT_IDS = "gateway/session/moment_writer.py", "gateway/conversation/event_ids.py"
+IDS, TRACE = "ringback/ids.py", "ringback/telemetry/call_trace.py"
+T_IDS = "tests/unit/ringback/test_ids.py"
 T_LEASE, T_STATES = "tests/unit/ringback/leases/test_lease.py", "tests/unit/ringback/jobs/test_states.py"
 T_AUDIT = "tests/unit/gateway/session/test_guard_audit.py"
 T_EARLY = "tests/unit/gateway/conversation/tool_calls/test_early_answers.py"
@@ -41,6 +43,17 @@ CALL_GUARDS = [
         STATES,
         'hmac.digest(secret.encode(), job_id.bytes, "sha256") if secret else ',
         "",
+    ),
+    gone(
+        "a call has the mark of its session", T_IDS, IDS, "_marked(session_id.int >> 128 - MARK_BITS, digest)", "digest"
+    ),
+    gone("ids of one time have one mark", T_IDS, IDS, "int(time() / MARK_SECONDS)", "uuid4().int"),
+    gone(
+        "a sampler reads random bits of a trace's id",
+        T_IDS,
+        TRACE,
+        "job_id.bytes[:HALF] + job_id.bytes[HALF + 1 :] + job_id.bytes[HALF : HALF + 1]",
+        "job_id.bytes[HALF:] + job_id.bytes[:HALF]",
     ),
     gone("no item tells the id of another", T_EARLY, EVENT_IDS, "self.secret + kind", "self.secret"),
     gone("an id whose item was deleted is ours no more", T_GUARD, GUARD, "        self._ours.pop(item_id, None)\n"),

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
-from uuid import UUID, uuid5
+from uuid import UUID
 
 from msgspec import structs
 
@@ -27,6 +27,7 @@ from gateway.conversation.turn_taking.late_results import Arrival
 from gateway.conversation.turns import UserTurns
 from gateway.upstream.events import MAX_ID_CHARS, Item, Response
 from ringback.agents.agent import Agent
+from ringback.ids import job_id_of
 from ringback.jobs.outcomes import Outcome, failed, unknown
 from ringback.jobs.states import CancelReason, Effect, JobState
 from ringback.statements.jobs.admission import QUEUE_WAIT_SECONDS, NewJob
@@ -174,7 +175,7 @@ class CallIntake:
         item_id = storable(item.id, MAX_ID_CHARS) if item.id is not None else None
         job = NewJob(
             # Named by the call, so that recording it twice means the same row.
-            id=uuid5(self.session_id, call.call_id),
+            id=job_id_of(self.session_id, call.call_id),
             session_id=self.session_id,
             call_id=call.call_id,
             response_id=storable(call.response_id, MAX_ID_CHARS) or None,

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 from typing import Any
-from uuid import UUID, uuid5
+from uuid import UUID
 
 from gateway.conversation import Conversation
 from gateway.conversation.actions import (
@@ -43,6 +43,7 @@ from gateway.upstream.quirks import USUAL, Quirks
 from ringback.agents.agent import Agent
 from ringback.agents.client_policy import BROWSER, ClientPolicy
 from ringback.agents.phone import Phone
+from ringback.ids import job_id_of
 from ringback.jobs.outcomes import Outcome, succeeded
 from ringback.jobs.states import Effect, output_item_id
 from ringback.tools.behavior import ToolBehavior
@@ -50,7 +51,7 @@ from ringback.tools.spec import ToolSpec
 
 Event = dict[str, Any]
 
-SESSION = UUID("6ad5b6a2-3d0c-4f2b-9a39-3c1a6f0d2b11")
+SESSION = UUID("6ad5b6a2-3d0c-8f2b-9a39-3c1a6f0d2b11")
 CITY = {
     "type": "object",
     "properties": {"city": {"type": "string"}, "days": {"type": "integer", "minimum": 1}},
@@ -78,7 +79,7 @@ def agent(**fields: Any) -> Agent:
 
 
 def job_of(call_id: str) -> UUID:
-    return uuid5(SESSION, call_id)
+    return job_id_of(SESSION, call_id)
 
 
 def item_of(call_id: str) -> str:

@@ -23,10 +23,10 @@ from ringback.telemetry.call_trace import (
 JOB = UUID("825585da-1f0e-500f-b74f-32ab63ffa35a")
 OTHER = UUID("631c0a84-7c03-589f-bd54-abaf4628a1a6")
 SESSION = UUID("5d43bad5-3f82-4b9a-896b-638911766b00")
-SAMPLED = "00-b74f32ab63ffa35a825585da1f0e500f-b74f32ab63ffa35a-01"
+SAMPLED = "00-825585da1f0e500f4f32ab63ffa35ab7-b74f32ab63ffa35a-01"
 
 
-def test_the_trace_is_the_job_with_its_halves_swapped() -> None:
+def test_the_trace_is_the_job_with_its_ninth_byte_at_the_end() -> None:
     assert traceparent(JOB, is_sampled=True) == SAMPLED
     assert traceparent(JOB, is_sampled=False) == SAMPLED[:-1] + "0"
     assert f"{trace_id(JOB):032x}" == SAMPLED.split("-")[1]
@@ -40,7 +40,7 @@ def test_each_attempt_of_each_job_has_an_id_of_its_own() -> None:
 
 
 def test_a_sampler_by_ratio_takes_its_share_of_jobs() -> None:
-    """The last half of a UUID alone would be sampled always or never, as its first two bits never change."""
+    """Halves of a job's id would be sampled always or never: one tells the time, the other begins with fixed bits."""
     sampler, jobs = TraceIdRatioBased(0.1), [uuid5(SESSION, f"call_{n}") for n in range(2_000)]
     taken = [job for job in jobs if sampler.should_sample(None, trace_id(job), "a call").decision.is_sampled()]  # type: ignore[no-untyped-call]
     assert 120 < len(taken) < 280

@@ -10,7 +10,7 @@ from gateway.conversation.client.view import ClientView
 from ringback.agents.client_policy import TRUSTED
 from tests.unit.gateway.conversation.script import WEATHER, Script, created, done, function_call, updated
 
-SESSION_ID = "6ad5b6a2-3d0c-4f2b-9a39-3c1a6f0d2b11"
+SESSION_ID = "6ad5b6a2-3d0c-8f2b-9a39-3c1a6f0d2b11"
 
 
 def message(item_id: str, role: str = "assistant") -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
-from uuid import UUID, uuid5
+from uuid import UUID
 
 import pytest
 
@@ -19,10 +19,11 @@ from gateway.conversation.reconnect.replay import ConversationHistory
 from gateway.conversation.tool_calls.past_call import PastCall
 from gateway.conversation.tool_calls.rendering import DeliveryContext
 from ringback.agents.agent import Agent
+from ringback.ids import job_id_of
 from ringback.jobs.outcomes import succeeded
 from ringback.statements.sessions.items import IMAGE_LEFT_OUT, Message
 
-SESSION = UUID("6ad5b6a2-3d0c-4f2b-9a39-3c1a6f0d2b11")
+SESSION = UUID("6ad5b6a2-3d0c-8f2b-9a39-3c1a6f0d2b11")
 TALK = [
     Message(number, f"item_{number}", "user", [{"type": "input_text", "text": f"turn {number}"}])
     for number in range(1, 21)
@@ -41,7 +42,7 @@ def typed(text: str) -> dict[str, Any]:
 def call(position: int, result: str, *, is_news: bool = False) -> PastCall:
     name = f"call_{position}"
     return PastCall(
-        uuid5(SESSION, name), position, f"item_{position}", name, "R1", "mail", {}, succeeded(result), is_news
+        job_id_of(SESSION, name), position, f"item_{position}", name, "R1", "mail", {}, succeeded(result), is_news
     )
 
 
@@ -112,7 +113,7 @@ def test_results_that_are_news_have_a_share_of_their_own_and_are_cut_to_it() -> 
 
 
 def test_the_longest_news_alone_is_cut_and_a_call_that_runs_is_told_however_long_it_is() -> None:
-    running = PastCall(uuid5(SESSION, "r"), 1, "item_1", "call_r", "R1", "mail", {"text": "w" * 60_000})
+    running = PastCall(job_id_of(SESSION, "r"), 1, "item_1", "call_r", "R1", "mail", {"text": "w" * 60_000})
     items = ConversationHistory(
         TALK, [running, *(call(number, "z" * 1_000, is_news=True) for number in (21, 22))]
     ).items()
@@ -122,7 +123,9 @@ def test_the_longest_news_alone_is_cut_and_a_call_that_runs_is_told_however_long
 
 
 def test_what_is_too_large_to_be_cut_is_skipped_and_not_what_is_older() -> None:
-    large = PastCall(uuid5(SESSION, "l"), 21, "item_21", "call_l", "R1", "mail", {"t": "v" * 90_000}, succeeded("done"))
+    large = PastCall(
+        job_id_of(SESSION, "l"), 21, "item_21", "call_l", "R1", "mail", {"t": "v" * 90_000}, succeeded("done")
+    )
     assert turns(ConversationHistory(TALK, [large]).items()) == ALL
 
 

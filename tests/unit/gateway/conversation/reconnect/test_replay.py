@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
-from uuid import UUID, uuid5
+from uuid import UUID
 
 import pytest
 
@@ -13,11 +13,12 @@ from gateway.conversation.item_log import NOT_TRANSCRIBED
 from gateway.conversation.reconnect.replay import AT_THE_END, ConversationHistory, history_of
 from gateway.conversation.tool_calls.past_call import PastCall
 from gateway.conversation.tool_calls.rendering import DeliveryContext
+from ringback.ids import job_id_of
 from ringback.jobs.outcomes import succeeded
 from ringback.jobs.states import output_item_id
 from ringback.statements.sessions.items import Message
 
-SESSION = UUID("6ad5b6a2-3d0c-4f2b-9a39-3c1a6f0d2b11")
+SESSION = UUID("6ad5b6a2-3d0c-8f2b-9a39-3c1a6f0d2b11")
 
 
 def user(position: int, text: str = "hello", kind: str = "input_text") -> Message:
@@ -32,7 +33,15 @@ def call(position: int, *, result: Any = None, is_news: bool = False) -> PastCal
     name = f"call_{position}"
     outcome = None if result is None else succeeded(result)
     return PastCall(
-        uuid5(SESSION, name), position, f"item_{position}", name, "R1", "weather", {"city": "Rome"}, outcome, is_news
+        job_id_of(SESSION, name),
+        position,
+        f"item_{position}",
+        name,
+        "R1",
+        "weather",
+        {"city": "Rome"},
+        outcome,
+        is_news,
     )
 
 
@@ -76,7 +85,7 @@ def test_what_the_assistant_said_is_output_text_and_every_item_keeps_its_id() ->
         "name": "weather",
         "arguments": '{"city": "Rome"}',
     }
-    assert answered["id"] == output_item_id(uuid5(SESSION, "call_2"))
+    assert answered["id"] == output_item_id(job_id_of(SESSION, "call_2"))
     assert answered["output"] == '{"sky": "clear"}'
 
 
@@ -119,7 +128,7 @@ def test_a_spoken_last_word_of_the_users_waits_for_an_answer(last: Message, call
 
 def row(position: int | None, **columns: Any) -> SimpleNamespace:
     shown: dict[str, Any] = {
-        "id": uuid5(SESSION, f"call_{position}"),
+        "id": job_id_of(SESSION, f"call_{position}"),
         "position": position,
         "answer_position": 5,
         "item_id": f"item_{position}",
