@@ -45,6 +45,9 @@ class ToolError(RingbackError):
         retryable: True where trying again later may help; the job then uses its `retries`.
     """
 
+    message, code, retryable = "", "tool_error", False
+    """Of an error whose own `__init__` does not call this one."""
+
     def __init__(self, message: str, *, code: str = "tool_error", retryable: bool = False) -> None:
         super().__init__(message)
         self.message = message

@@ -130,10 +130,16 @@ def busy(tool: str, seconds: float) -> Outcome:
 
 def _tool_error(problem: ToolError) -> Outcome:
     """Return the tool's own error, made safe: a bad error object must not break the verdict."""
-    message = (
-        clean_text(str(problem.message)).strip() or "The function could not do that, and does not say why. Say so."
-    )
-    return failed(clean_text(str(problem.code))[:MAX_CODE_CHARS] or "tool_error", message)
+    message = _text(problem.message).strip() or "The function could not do that, and does not say why. Say so."
+    return failed(_text(problem.code)[:MAX_CODE_CHARS] or "tool_error", message)
+
+
+def _text(value: object) -> str:
+    """Return what stands in the error as text; nothing if it cannot be read."""
+    try:
+        return clean_text(str(value))
+    except Exception:  # an author's own __str__
+        return ""
 
 
 def _fault(problem: BaseException) -> Outcome:

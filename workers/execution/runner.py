@@ -258,15 +258,15 @@ def _call(runtime: WorkerRuntime, job: Job, cancelled: Event, summarize: Callabl
         deadline=datetime.now(UTC) + timedelta(seconds=job.seconds),
         arguments=job.arguments,
         rerun_of=str(job.rerun_of) if job.rerun_of else "",
-        _summarize=summarize,
+        _summarize=lambda text: summarize(str(text)),  # now: an object that cannot be read is the tool's own fault
         _report=lambda note: runtime.progress.note(job.id, job.token, job.row_privacy.text(clean_text(str(note)))),
         _cancelled=cancelled,
     )
 
 
-def _summary(job: Job, summaries: Sequence[Any]) -> str | None:
+def _summary(job: Job, summaries: Sequence[str]) -> str | None:
     """Return the tool's last summary as the row may show it; None if it gave none."""
-    return one_line(str(summaries[-1]), job.row_privacy.text) or None if summaries else None
+    return one_line(summaries[-1], job.row_privacy.text) or None if summaries else None
 
 
 def _failure(job: Job, tool: Tool, problem: Exception) -> Failure:

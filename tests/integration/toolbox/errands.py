@@ -38,6 +38,27 @@ def tell_a_story(text: str, ending: str, call: Call) -> str:
     return f"{call.idempotency_key} {call.rerun_of}"
 
 
+class Detached:
+    """Stands for a row of an ORM whose connection is closed: it can no longer be read."""
+
+    connected = True
+
+    def __str__(self) -> str:
+        if not self.connected:
+            raise LookupError("the row is detached")
+        return "order 7"
+
+
+@tool(queue="errands", retries=1)
+def tell_of_a_row(is_read: bool, call: Call) -> str:
+    """Leave a line for operators that is an object, which can be read until the function returns, or not at all."""
+    row = Detached()
+    row.connected = is_read
+    call.summary(row)  # type: ignore[arg-type]
+    row.connected = False
+    return "done"
+
+
 @tool(queue="errands", timeout=30)
 async def nap(seconds: float) -> float:
     """Wait a while."""

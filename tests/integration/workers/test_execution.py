@@ -99,6 +99,17 @@ def test_what_a_tool_returns_is_kept_as_json(line: Line, runtime: WorkerRuntime,
     assert (job.state, job.result) == ("succeeded", result)
 
 
+def test_a_summary_is_read_as_it_is_told(line: Line, runtime: WorkerRuntime) -> None:
+    job = run(line, runtime, "tell_of_a_row", is_read=True)
+    assert (job.state, job.result, job.summary) == ("succeeded", "done", "order 7")
+
+
+def test_a_summary_that_cannot_be_read_fails_where_the_tool_tells_it(line: Line, runtime: WorkerRuntime) -> None:
+    job = run_to_its_end(line, runtime, "tell_of_a_row", is_read=False)
+    assert (job.state, job.error["code"], job.attempt) == ("failed", "tool_failed", 2)
+    assert job.failure["type"] == "LookupError"
+
+
 def test_wrong_arguments_are_named_in_a_sentence_the_model_can_act_on(line: Line, runtime: WorkerRuntime) -> None:
     error = run(line, runtime, "echo", words="x").error
     assert error["message"] == (

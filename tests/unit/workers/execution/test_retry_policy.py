@@ -123,10 +123,30 @@ def test_a_turn_that_is_too_far_away_is_told_with_what_to_do() -> None:
     assert "do not call it again at once" in outcome.message
 
 
+class OfItsOwn(ToolError):
+    """Error of a tool author who did not call the `__init__` of ToolError."""
+
+    def __init__(self, order: int) -> None:
+        self.order = order
+
+
+class Unreadable:
+    """Row of an ORM, say, whose connection is closed."""
+
+    def __str__(self) -> str:
+        raise LookupError("detached")
+
+
+SAYS_NOTHING = "The function could not do that, and does not say why. Say so."
+
+
 @pytest.mark.parametrize(
     ("error", "code", "message"),
     [
-        (ToolError(""), "tool_error", "The function could not do that, and does not say why. Say so."),
+        (ToolError(""), "tool_error", SAYS_NOTHING),
+        (OfItsOwn(7), "tool_error", SAYS_NOTHING),
+        (ToolError(Unreadable()), "tool_error", SAYS_NOTHING),  # type: ignore[arg-type]
+        (ToolError("No.", code=Unreadable()), "tool_error", "No."),  # type: ignore[arg-type]
         (ToolError("No.", code=""), "tool_error", "No."),
         (ToolError(KeyError("A-1042")), "tool_error", "'A-1042'"),  # type: ignore[arg-type]
         (ToolError("No.", code=404), "404", "No."),  # type: ignore[arg-type]
@@ -137,6 +157,7 @@ def test_whatever_a_tool_puts_into_its_error_there_is_a_verdict(error: ToolError
     verdict = on_problem(error, attempt=1, max_attempts=1, effect=PURE, first_pause=0.5)
     assert not isinstance(verdict, Retry)
     assert (verdict.code, verdict.message) == (code, message)
+    assert end_of(error) is Ended.ANSWERED
 
 
 def test_a_tool_that_nobody_has_is_named() -> None:
