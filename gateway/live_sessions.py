@@ -29,6 +29,8 @@ class SessionHandle:
     why_over: str | None = None
     is_marking: bool = False
     """True while results that the session has are marked in their rows, which say until then that they wait."""
+    is_passed_over: bool = False
+    """True once a poll has not woken it for that: the next one does, as another result may wait."""
     is_awake: bool = False
     """True from `wake` or `bring` until the session looks."""
     must_read: bool = False
@@ -123,10 +125,12 @@ class SessionRegistry:
 
     def wake_waiting(self, session_ids: Iterable[UUID]) -> None:
         """Wake those of these sessions that are here, whose rows say that a result waits. One that writes into its rows
-        which results it has is asked again by the next poll.
+        which results it has is passed over, but not twice in a row: it may write on and on.
         """
-        handles = self._handles
-        self.wake(each for each in session_ids if each in handles and not handles[each].is_marking)
+        for handle in filter(None, map(self._handles.get, session_ids)):
+            handle.is_passed_over = handle.is_marking and not handle.is_passed_over
+            if not handle.is_passed_over:
+                handle.wake()
 
     def terminate_all_but(self, held: Container[UUID], before: Mapping[UUID, SessionHandle]) -> list[UUID]:
         """End each session that the rows no longer show as this gateway's, and return which.

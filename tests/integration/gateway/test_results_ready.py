@@ -7,12 +7,14 @@ from math import inf
 from typing import Any, cast
 from uuid import UUID
 
+from gateway.live_sessions import SessionRegistry
 from gateway.session.client_connection import NoClient
 from gateway.session.context import UpstreamLink
 from gateway.session.session import Session
 from gateway.storage.database import Store, open_pool
 from ringback.jobs.outcomes import succeeded
 from ringback.statements.jobs.deliveries import TAKE_AT_ONCE
+from ringback.statements.sessions.lifecycle import held_sessions
 from tests.integration.statements.statement_rows import world
 from tests.session_parts import NONE, gateway_context, session_state
 
@@ -52,3 +54,27 @@ def test_results_that_one_statement_does_not_take_wait_for_no_poll(database: str
         asyncio.run(looked())
         assert len(heard.results) == len(jobs)
         assert set(heard.results) == jobs
+
+
+def test_a_result_whose_doorbell_is_lost_waits_for_no_end_of_the_others(database: str) -> None:
+    """The others come one after the other, each with its doorbell: the session records one of them at each poll."""
+
+    async def polled_twice() -> None:
+        store, live_sessions = Store(open_pool(database, 2)), SessionRegistry(1)
+        state.handle = live_sessions.enter(state.session_id)
+        session = Session(gateway_context(store), state, NoClient())
+        async with state.tasks:
+            for job in jobs:
+                session._effects.deliveries.given(link, job)
+                mine = await store.rows(held_sessions("gw"))
+                live_sessions.wake_waiting(row.id for row in mine if row.is_waiting)
+                if state.handle.is_awake:
+                    await session._from_doorbell()
+        await store.close()
+
+    with world(database) as rows:
+        lost, *jobs = [rows.answered(succeeded(number)) for number in range(3)]
+        state, heard = session_state(rows.session), Conversation()
+        state.link = link = UpstreamLink(1, NONE, cast(Any, heard))
+        asyncio.run(polled_twice())
+        assert heard.results == [lost]

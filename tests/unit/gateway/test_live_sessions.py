@@ -53,6 +53,17 @@ async def test_a_session_that_records_what_it_has_is_not_woken_for_that(live_ses
     assert handle.is_awake
 
 
+async def test_a_session_that_records_on_and_on_is_passed_over_every_other_time(live_sessions: SessionRegistry) -> None:
+    handle = live_sessions.enter(A)
+    handle.is_marking = True
+    woken = []
+    for _ in range(4):
+        live_sessions.wake_waiting([A])
+        woken.append(handle.is_awake)
+        handle.is_awake = False
+    assert woken == [False, True, False, True]
+
+
 async def test_who_others_hold_is_sent_away_at_once(live_sessions: SessionRegistry) -> None:
     handle, other = held(live_sessions), held(live_sessions, B)
     assert live_sessions.terminate_all_but({B}, live_sessions.held()) == [A]
