@@ -23,12 +23,12 @@ from gateway.storage.redis_client import REDIS_TROUBLE
 from ringback.errors import database_reason
 from ringback.redis.notifications import Ring, heard, stream_of
 from ringback.redis.sealed_results import SealedResults
-from ringback.statements.sessions import lifecycle
+from ringback.statements.sessions import calls, lifecycle
 
 log = logging.getLogger(__name__)
 
 POLL_SECONDS = 1.0
-"""A lost doorbell delays a result by at most this."""
+"""A lost doorbell delays a result by at most this, or twice as long if its session records other results just then."""
 RARELY = 30
 """Polls of which a gateway without a session makes one, even if no look has found that a row names it."""
 LISTEN_MS = 5_000
@@ -92,12 +92,17 @@ class ResultListener:
     def _pass_on(self, ring: Ring) -> None:
         """Bring the session its result. If none came along, or it may not count any more, wake it to read."""
         result = None
-        if ring.sealed is not None and self._lease.is_current:
+        if ring.sealed is not None and not self._may_have_lost_sessions:
             result = self._sealed_results.open(ring.session_id, ring.sealed)
         if result is None:
             self._live_sessions.wake((ring.session_id,))
         else:
             self._live_sessions.bring(ring.session_id, result)
+
+    @property
+    def _may_have_lost_sessions(self) -> bool:
+        """True if other gateways may take sessions of this one, or its calls, which they take sooner."""
+        return not self._lease.is_current or self._lease.is_silent(calls.SILENT_SECONDS)
 
     async def poll(self) -> None:
         """Wake each session that has a result ready. End each that another gateway holds, or that must end.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from types import SimpleNamespace
 from typing import Any, cast
 from uuid import UUID, uuid4
@@ -13,6 +14,7 @@ from redis.asyncio import Redis
 
 from gateway.background.result_listener import ResultListener
 from gateway.live_sessions import SessionHandle, SessionRegistry
+from ringback.leases.lease import LeaseClock
 from ringback.redis.notifications import FIELD, stream_of
 from ringback.redis.notifications import RESULT as SEALED
 from ringback.redis.sealed_results import CarriedResult, SealedResults
@@ -45,19 +47,23 @@ async def test_a_sealed_result_is_brought_to_its_session(redis_db: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("entry", "lease_is_current"),
+    ("entry", "silent_for"),
     [
-        (lambda: carrying(KEY), False),
-        (lambda: carrying(bytes(32)), True),
-        (lambda: {**carrying(KEY, uuid4()), FIELD: str(SESSION)}, True),
-        (lambda: {FIELD: str(SESSION), SEALED: "none"}, True),
+        (lambda: carrying(KEY), 3.5),
+        (lambda: carrying(KEY), 2.5),
+        (lambda: carrying(bytes(32)), 0.0),
+        (lambda: {**carrying(KEY, uuid4()), FIELD: str(SESSION)}, 0.0),
+        (lambda: {FIELD: str(SESSION), SEALED: "none"}, 0.0),
     ],
-    ids=["its lease may be over", "sealed with another key", "of another session", "no seal"],
+    ids=[
+        *("its lease may be over", "others may have its calls", "sealed with another key", "of another session"),
+        "no seal",
+    ],
 )
 async def test_a_result_that_may_not_count_is_read_from_its_row(
-    redis_db: str, entry: Callable[[], dict[Any, Any]], lease_is_current: bool
+    redis_db: str, entry: Callable[[], dict[Any, Any]], silent_for: float
 ) -> None:
-    handle = await woken_by(redis_db, entry(), lease_is_current=lease_is_current)
+    handle = await woken_by(redis_db, entry(), silent_for=silent_for)
     assert (handle.must_read, handle.brought) == (True, {})
 
 
@@ -66,12 +72,19 @@ def carrying(key: bytes, session_id: UUID = SESSION) -> dict[Any, Any]:
     return {FIELD: str(session_id), SEALED: str(SealedResults(key).seal(session_id, RESULT))}
 
 
-async def woken_by(redis_db: str, *entries: dict[Any, Any], lease_is_current: bool = True) -> SessionHandle:
-    """The handle of a session once these entries have woken it."""
+async def woken_by(redis_db: str, *entries: dict[Any, Any], silent_for: float = 0.0) -> SessionHandle:
+    """The handle of a session once these entries have woken it.
+
+    Args:
+        silent_for: for how many seconds the gateway has not renewed its lease.
+    """
     live_sessions, awake = SessionRegistry(1), asyncio.Event()
     handle = live_sessions.enter(SESSION)
     handle.on_wake = awake.set
-    lease: Any = SimpleNamespace(is_current=lease_is_current, doorbell_key=KEY)
+    clock = LeaseClock(-silent_for)
+    lease: Any = SimpleNamespace(
+        is_current=not clock.must_stop(0.0), is_silent=partial(clock.is_silent, 0.0), doorbell_key=KEY
+    )
     listener = ResultListener(redis_db, NONE, live_sessions, lease, GATEWAY)
     ringing = Redis.from_url(redis_db)
     for entry in entries:
