@@ -26,6 +26,7 @@ from ringback.tools.decorator import Tool
 from ringback.tools.gate import Ended
 from workers.execution.attempt_span import Ran, in_span
 from workers.execution.claim import Job, claim, give_up, retry_until_written
+from workers.execution.event_loop import raised_by_tool
 from workers.execution.failures import failure_of
 from workers.execution.results import arguments_for, as_data, clean_text, one_line
 from workers.execution.retry_policy import (
@@ -127,6 +128,8 @@ def read_arguments(runtime: WorkerRuntime, job: Job) -> Given | None:
         return None if runtime.passing.pass_back(job) else problem
     except Exception as problem:  # of a validator that the tool brings
         return problem
+    except SystemExit as problem:  # as one that the tool raises, it ends the call and not the worker
+        return raised_by_tool(problem)
 
 
 def may_begin(runtime: WorkerRuntime, job: Job) -> bool:

@@ -10,6 +10,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel, field_serializer, field_validator
+
 from ringback import Call, ToolError, tool
 
 AGES = 3_000
@@ -188,6 +190,27 @@ def quit_python() -> None:
 async def quit_python_async() -> None:
     """Try to end the loop."""
     sys.exit(3)
+
+
+class Order(BaseModel):
+    """An order that ends the process as it is read or written."""
+
+    number: int
+
+    @field_validator("number")
+    @classmethod
+    def read(cls, number: int) -> int:
+        return number or sys.exit(3)
+
+    @field_serializer("number")
+    def write(self, _number: int) -> int:
+        sys.exit(3)
+
+
+@tool(queue="errands")
+def send_back(order: Order) -> Order:
+    """Say the same."""
+    return order
 
 
 @tool(queue="errands")

@@ -76,6 +76,8 @@ def run_to_its_end(line: Line, runtime: WorkerRuntime, tool: str, **arguments: A
         ("pay_for_ages", {}, "unknown", "outcome_unknown"),
         ("quit_python", {}, "failed", "tool_failed"),
         ("quit_python_async", {}, "failed", "tool_failed"),
+        ("send_back", {"order": {"number": 0}}, "failed", "tool_failed"),
+        ("send_back", {"order": {"number": 1}}, "failed", "bad_result"),
         ("give", {"kind": "object"}, "failed", "bad_result"),
         ("give", {"kind": "large"}, "failed", "result_too_large"),
         ("give", {"kind": "no such kind"}, "failed", "tool_failed"),
