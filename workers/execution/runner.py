@@ -84,7 +84,9 @@ def run_job(runtime: WorkerRuntime, job_id: UUID, headers: Mapping[str, object] 
     with runtime.running.started(job.id) as cancellation:
         if (refusal := refusal_of(runtime, job)) is not None:
             logger.warning("job %s tool=%s not run: %s", job.id, job.tool, record_outcome(runtime, job, refusal))
-        elif (given := read_arguments(runtime, job)) is not None and may_begin(runtime, job):
+        elif (given := read_arguments(runtime, job)) is not None and (
+            isinstance(given, Exception) or may_begin(runtime, job)  # with no arguments it is not called
+        ):
             steps, spans = run_attempt(runtime, job, given, cancellation), runtime.spans
             if spans is not None:
                 steps = in_span(spans, job, runtime.lease.worker_id, headers, steps)
@@ -173,7 +175,7 @@ def attempt(
             problem,
             attempt=job.attempt,
             max_attempts=job.max_attempts,
-            effect=job.effect,
+            effect=job.effect if begun else Effect.PURE,  # what was not called has had none
             first_pause=tool.announcement.limits.backoff,
         )
         if not begun:

@@ -213,6 +213,11 @@ def send_back(order: Order) -> Order:
     return order
 
 
+@tool(queue="errands", effect="at_most_once")
+def pay_for(order: Order) -> None:
+    """Pay, which none of its orders comes to."""
+
+
 @tool(queue="errands")
 def give(kind: str) -> Any:
     """Return something odd."""
