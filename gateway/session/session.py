@@ -249,7 +249,7 @@ class Session:
             await self._deliver(link, row.id, row.call_id, row.tool, outcome, float(row.age), more=more)
         if len(rows) == TAKE_AT_ONCE:
             self._handle.wake()  # there may be more, and their doorbell may have rung already
-        if not rows and not await self._deliver_progress(link):
+        if not await self._deliver_progress(link) and not rows:  # one doorbell may have rung for both
             await self._effects.end_unless_held()
 
     def _is_timely(self, link: UpstreamLink, result: CarriedResult) -> bool:
