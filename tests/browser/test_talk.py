@@ -239,6 +239,20 @@ def test_what_is_wrong_is_told_in_a_sentence(browser: Browser, up: Up) -> None:
             expect(tab.page.locator(gone)).to_be_hidden()
 
 
+@pytest.mark.parametrize("reloads", [False, True], ids=["tried again", "reloaded"])
+def test_a_tab_whose_gateway_does_not_answer_keeps_its_link(browser: Browser, up: Up, reloads: bool) -> None:
+    with opened(browser, up.url) as tab:
+        tab.page.route("**/demo", lambda route: route.abort())
+        tab.page.goto(up.link)
+        expect(tab.page.locator("#problem")).to_contain_text("The gateway does not answer.", timeout=PATIENCE_MS)
+        tab.page.unroute_all()
+        if reloads:
+            tab.page.reload()
+        expect(tab.page.get_by_role("button", name="Kill the worker")).to_be_visible(timeout=PATIENCE_MS)
+        for gone in ("#problem", "#admission"):
+            expect(tab.page.locator(gone)).to_be_hidden()
+
+
 # What the gateway says as it hangs up, and what the page says then.
 ENDS = [
     pytest.param(4402, "", "The budget is used up", id="budget"),

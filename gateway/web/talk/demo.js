@@ -20,12 +20,12 @@ export class Demo {
     sessionStorage.removeItem(KEPT);
   }
 
-  /** Ask; return the answer, or throw an Error whose message is for the person. */
+  /** Ask; return the answer, or throw an Error whose message is for the person; a TypeError: there was no answer. */
   async ask(request) {
     const headers = { "Content-Type": "application/json", "Ringback-Demo": this.#token };
     const answer = await fetch("/demo", { method: "POST", headers, body: JSON.stringify(request) });
     if (answer.status === 404) throw new Error("This gateway was not started by `ringback up`: paste a client secret.");
-    const body = await answer.json();
+    const body = await answer.json().catch(() => { throw new TypeError("no gateway has answered"); });
     if (body.error) throw new Error(body.error.message ?? body.error);
     return body;
   }

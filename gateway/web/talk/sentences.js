@@ -49,5 +49,6 @@ export function away(seconds, attempt, why) {
 export const SLOW = "Still connecting: the gateway or the model does not answer yet.";
 
 export const GIVEN_UP = "This talk is over and cannot be resumed. Press to begin a new one.";
+export const AWAY = "The gateway does not answer. Is it running?";
 export const NO_SECRET = "Paste a client secret first. Your backend hands one out.";
 export const NO_TOOLS = "No worker serves a function of this agent right now: it can talk, and look nothing up.";

@@ -6,7 +6,7 @@ import { Calls } from "./calls.js";
 import { Connection } from "./connection.js";
 import { Demo } from "./demo.js";
 import { Moments } from "./moments.js";
-import { NO_SECRET, NO_TOOLS, SLOW } from "./sentences.js";
+import { AWAY, NO_SECRET, NO_TOOLS, SLOW } from "./sentences.js";
 import { Transcript } from "./transcript.js";
 
 const LOOK_MS = 500; // between two looks at the processes and calls of a demo
@@ -134,7 +134,7 @@ async function join() {
   } catch (problem) {
     audio.close();
     showTalking();
-    showProblem(problem instanceof TypeError ? "The gateway does not answer. Is it running?" : problem.message);
+    showProblem(problem instanceof TypeError ? AWAY : problem.message);
     if (!demo) here("secret").focus();
   }
 }
@@ -377,6 +377,10 @@ async function start() {
     try {
       return await showDemo();
     } catch (problem) {
+      if (problem instanceof TypeError) { // the gateway is away, or this page is: the link is as good as before
+        showProblem(AWAY);
+        return setTimeout(start, LOOK_MS);
+      }
       demo.forget();
       demo = null;
       showProblem(problem.message);
