@@ -66,7 +66,10 @@ class Run:
         """Return what the coroutine returned, or raise what it raised, once it has ended."""
         if self.task is None or self.task.cancelled():
             raise RuntimeError("the tool cancelled itself")
-        return self.task.result()
+        try:
+            return self.task.result()
+        except GeneratorExit as problem:  # it would pass for the end of the call's steps
+            raise raised_by_tool(problem) from problem
 
     def _end(self, task: asyncio.Task[Any]) -> None:
         if not task.cancelled():

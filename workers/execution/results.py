@@ -27,6 +27,9 @@ _MISSING = frozenset({"NAType", "NaTType"})
 """Pandas' types of a missing value."""
 _SURROGATES = dict.fromkeys([0, *range(0xD800, 0xE000)])
 
+EXITS = (SystemExit, GeneratorExit)
+"""What code of a tool must not raise through its call; a KeyboardInterrupt is a person's."""
+
 logger = logging.getLogger(__name__)
 
 
@@ -81,7 +84,7 @@ def as_data(result: Any, tool: str = "of no name") -> Any:
     try:
         data = _clean(to_jsonable_python(_plain(result), fallback=_of_other_kinds), lost)
         size = len(json.dumps(data, ensure_ascii=False, allow_nan=False).encode())
-    except Exception as problem:
+    except (Exception, *EXITS) as problem:
         sentence = (
             f"The function finished, but what it returned ({type(result).__name__}) is no data, so its result is not "
             "known. Say so; do not call it again."

@@ -70,7 +70,7 @@ def on_problem(
     elif isinstance(problem, DeadlineExceeded):
         return unknown() if once else timed_out()
     else:
-        reason = unknown() if once else _fault(problem)
+        reason = fault_of(problem, effect)
         again = True
     if again and not once and attempt < max_attempts:
         return Retry(reason, backoff(attempt, first_pause))
@@ -142,7 +142,9 @@ def _text(value: object) -> str:
         return ""
 
 
-def _fault(problem: BaseException) -> Outcome:
+def fault_of(problem: BaseException, effect: Effect) -> Outcome:
     """Return the outcome of a fault: the model is told its kind. The exception's text is only for the log."""
+    if effect is Effect.AT_MOST_ONCE:
+        return unknown()
     kind = type(problem).__name__
     return failed("tool_failed", f"The function failed ({kind}). Say so, and offer to try again later.")

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from threading import Event
 from time import monotonic, time
+from traceback import format_tb
 from types import MappingProxyType
 from typing import Any
 from uuid import UUID
@@ -28,13 +29,14 @@ from workers.execution.attempt_span import Ran, in_span
 from workers.execution.claim import Job, claim, give_up, retry_until_written
 from workers.execution.event_loop import raised_by_tool
 from workers.execution.failures import failure_of
-from workers.execution.results import arguments_for, as_data, clean_text, one_line
+from workers.execution.results import EXITS, arguments_for, as_data, clean_text, one_line
 from workers.execution.retry_policy import (
     CallCancelled,
     DeadlineExceeded,
     Retry,
     Verdict,
     end_of,
+    fault_of,
     not_allowed,
     on_problem,
 )
@@ -99,7 +101,12 @@ def run_job(runtime: WorkerRuntime, job_id: UUID, headers: Mapping[str, object] 
 def run_attempt(runtime: WorkerRuntime, job: Job, given: Given, cancellation: Cancellation) -> Steps[Ran]:
     """Run the tool and record what came of it."""
     began = monotonic()
-    verdict, end, told = yield from attempt(runtime, job, given, cancellation)
+    try:
+        verdict, end, told = yield from attempt(runtime, job, given, cancellation)
+    except Exception as problem:  # a fault of this worker's own code: else the caller waits until the deadline
+        where = "".join(format_tb(problem.__traceback__))  # the frames alone: the exception may be what cannot be told
+        logger.error("run failed (job %s) by a fault of this worker, a %s:\n%s", job.id, type(problem).__name__, where)
+        verdict, end, told = fault_of(problem, job.effect), Ended.FAILED, NOTHING_TOLD
     state = record_outcome(runtime, job, verdict, told)
     ms = (monotonic() - began) * 1000
     logger.info("job %s tool=%s attempt=%d ms=%.1f: %s", job.id, job.tool, job.attempt, ms, state)
@@ -130,7 +137,7 @@ def read_arguments(runtime: WorkerRuntime, job: Job) -> Given | None:
         return None if runtime.passing.pass_back(job) else problem
     except Exception as problem:  # of a validator that the tool brings
         return problem
-    except SystemExit as problem:  # as one that the tool raises, it ends the call and not the worker
+    except EXITS as problem:  # as one that the tool raises, it ends the call and not the worker
         return raised_by_tool(problem)
 
 

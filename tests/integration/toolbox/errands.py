@@ -6,6 +6,7 @@ import asyncio
 import os
 import sys
 import threading
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -192,6 +193,42 @@ async def quit_python_async() -> None:
     sys.exit(3)
 
 
+@tool(queue="errands")
+async def close_itself_async() -> None:
+    """Raise what closes a coroutine."""
+    raise GeneratorExit
+
+
+class Untellable(Exception):
+    """An error of which no traceback can be written."""
+
+    @property
+    def __suppress_context__(self) -> bool:  # type: ignore[override]
+        raise LookupError("its context")
+
+
+@tool(queue="errands", retries=1)
+def fail_untellably() -> None:
+    """Fail in a way that cannot be written down."""
+    raise Untellable
+
+
+@tool(queue="errands", effect="at_most_once")
+def pay_and_fail_untellably() -> None:
+    """The same, once the money may be gone."""
+    raise Untellable
+
+
+class Exits(Sequence[int]):
+    """A list that ends the process as it is read."""
+
+    def __len__(self) -> int:
+        return 1
+
+    def __getitem__(self, index: Any) -> Any:
+        sys.exit(3)
+
+
 class Order(BaseModel):
     """An order that ends the process as it is read or written."""
 
@@ -228,6 +265,7 @@ def give(kind: str) -> Any:
         "large": "x" * 300_000,
         "date": datetime(2026, 1, 2, tzinfo=UTC),
         "none": None,
+        "exits": Exits(),
     }
     return things[kind]
 
