@@ -22,6 +22,7 @@ from statistics import median
 
 from benchmarks.beside.hostile_page import KINDS
 from benchmarks.beside.turns import ANSWER, COST, GUARD, PARTS, Plan, Turn, measure
+from benchmarks.measuring.bounds import lasting, whole
 from benchmarks.measuring.raw_lines import RAW, RawLines
 from benchmarks.outages.figures import percentile
 from benchmarks.peers_side_by_side.venvs import default_folder
@@ -80,12 +81,12 @@ TABLES = {ANSWER: answer_rows, COST: cpu_rows, GUARD: guard_rows}
 
 def options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--turns", type=int, default=5)
-    parser.add_argument("--calls", type=int, default=60, help="whose answer is timed, of each way, in a turn")
-    parser.add_argument("--watched", type=int, default=240, help="sessions whose voice goes past the gateway")
-    parser.add_argument("--relayed", type=int, default=60, help="sessions whose voice goes through it")
-    parser.add_argument("--seconds", type=float, default=8.0, help="of a window of talk")
-    parser.add_argument("--events", type=int, default=20, help="hostile ones of each kind and way, in a turn")
+    parser.add_argument("--turns", type=whole(), default=5)
+    parser.add_argument("--calls", type=whole(), default=60, help="whose answer is timed, of each way, in a turn")
+    parser.add_argument("--watched", type=whole(), default=240, help="sessions whose voice goes past the gateway")
+    parser.add_argument("--relayed", type=whole(), default=60, help="sessions whose voice goes through it")
+    parser.add_argument("--seconds", type=lasting(), default=8.0, help="of a window of talk")
+    parser.add_argument("--events", type=whole(), default=20, help="hostile ones of each kind and way, in a turn")
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS, help="what is measured")
     parser.add_argument("--quick", action="store_true", help="one short turn, to see that all of it runs")
     parser.add_argument("--profile", action="store_true", help="py-spy looks at the gateway in the last turn")

@@ -15,6 +15,7 @@ from uuid import uuid4
 
 from sqlalchemy import delete, insert, text
 
+from benchmarks.measuring.bounds import whole
 from benchmarks.measuring.receipts import count, insist
 from cli.local_stack.embedded_servers import embedded_servers
 from gateway.auth.authenticator import Principal
@@ -120,8 +121,8 @@ async def measure(url: str, responses: int, users: int) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--responses", type=int, default=1_000)
-    parser.add_argument("--users", type=int, default=10_000)
+    parser.add_argument("--responses", type=whole(2), default=1_000)
+    parser.add_argument("--users", type=whole(), default=10_000)
     given = parser.parse_args()
     with embedded_servers(durable=True) as servers:
         upgrade(servers.database_url)

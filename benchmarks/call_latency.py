@@ -28,6 +28,7 @@ from typing import Any
 from benchmarks.calls.sides import FRAMEWORKS, IN_PROCESS, OURS, SIDES, TITLES, Running, side
 from benchmarks.calls.upstream import PATIENCE, Batch, Upstream
 from benchmarks.measuring.bars import Bar, draw
+from benchmarks.measuring.bounds import whole
 from benchmarks.measuring.process_use import Use, profile, uses_of
 from benchmarks.measuring.raw_lines import RAW, RawLines
 from benchmarks.measuring.receipts import insist
@@ -212,10 +213,10 @@ def cpu(of: Sequence[Measured]) -> str:
 def options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sides", nargs="+", choices=SIDES, default=list(SIDES))
-    parser.add_argument("--turns", type=int, default=5)
-    parser.add_argument("--calls", type=int, default=100, help="of one session alone")
-    parser.add_argument("--at-once", type=int, default=16, help="sessions that call at the same time")
-    parser.add_argument("--calls-at-once", type=int, default=40, help="of each of them")
+    parser.add_argument("--turns", type=whole(), default=5)
+    parser.add_argument("--calls", type=whole(), default=100, help="of one session alone")
+    parser.add_argument("--at-once", type=whole(), default=16, help="sessions that call at the same time")
+    parser.add_argument("--calls-at-once", type=whole(), default=40, help="of each of them")
     parser.add_argument(
         "--profile", action="store_true", help="py-spy looks at our gateway and worker in the last turn"
     )

@@ -12,6 +12,7 @@ import base64
 import json
 import timeit
 
+from benchmarks.measuring.bounds import whole
 from benchmarks.measuring.receipts import insist
 from gateway import protocol
 from gateway.upstream.realtime_events import read as read_event
@@ -92,7 +93,7 @@ def microseconds(frame: str, allowed: ClientPolicy, rounds: int) -> float:
 def main() -> None:
     """Measure, and print the tables."""
     options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("--rounds", type=int, default=7)
+    options.add_argument("--rounds", type=whole(), default=7)
     rounds = options.parse_args().rounds
     for head, kinds in (("frame", frames()), ("built to cost", worst())):
         taken = {name: is_taken(*frame) for name, frame in kinds.items()}

@@ -33,6 +33,7 @@ from benchmarks.console_pages import viewers as viewing
 from benchmarks.console_pages.pages import PAGES, Asked
 from benchmarks.console_pages.rows import fill
 from benchmarks.console_pages.visitor import Cost, visiting
+from benchmarks.measuring.bounds import lasting, whole
 from benchmarks.measuring.process_use import family, use_of
 from benchmarks.measuring.raw_lines import RAW, ROOT, RawLines
 from benchmarks.measuring.receipts import insist
@@ -174,11 +175,11 @@ def _marked(value: float, goal: float) -> str:
 
 def options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--jobs", type=int, nargs="+", default=[100_000, 1_000_000])
-    parser.add_argument("--times", type=int, default=20, help="of each page, on a warm cache")
+    parser.add_argument("--jobs", type=whole(), nargs="+", default=[100_000, 1_000_000])
+    parser.add_argument("--times", type=whole(), default=20, help="of each page, on a warm cache")
     parser.add_argument("--no-cold", action="store_true", help="leave out the pages on a cold cache")
-    parser.add_argument("--viewers", type=int, default=20, help="who follow the jobs page; 0 leaves them out")
-    parser.add_argument("--seconds", type=float, default=30.0, help="for which they follow it")
+    parser.add_argument("--viewers", type=whole(0), default=20, help="who follow the jobs page; 0 leaves them out")
+    parser.add_argument("--seconds", type=lasting(), default=30.0, help="for which they follow it")
     parser.add_argument("--raw", type=Path, default=RAW, help="folder for the lines")
     return parser.parse_args()
 

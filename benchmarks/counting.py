@@ -24,6 +24,7 @@ from time import process_time
 from benchmarks.calls import told_spans
 from benchmarks.calls.sides import COUNTED, Running, scrape, side
 from benchmarks.calls.upstream import PATIENCE, Batch, Upstream
+from benchmarks.measuring.bounds import whole
 from benchmarks.measuring.process_use import uses_of
 from benchmarks.measuring.raw_lines import RAW, RawLines
 from benchmarks.measuring.receipts import insist
@@ -110,10 +111,10 @@ def _rounds(operation: Callable[[], None], times: int) -> Iterator[float]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--sessions", type=int, default=16)
-    parser.add_argument("--calls", type=int, default=40, help="of each session")
-    parser.add_argument("--times", type=int, default=20_000, help="of each operation in a round")
-    parser.add_argument("--told", type=int, default=1_000, help="calls whose spans are told in a round")
+    parser.add_argument("--sessions", type=whole(), default=16)
+    parser.add_argument("--calls", type=whole(), default=40, help="of each session")
+    parser.add_argument("--times", type=whole(), default=20_000, help="of each operation in a round")
+    parser.add_argument("--told", type=whole(), default=1_000, help="calls whose spans are told in a round")
     parser.add_argument("--raw", type=Path, default=RAW, help="folder for the lines")
     asked = parser.parse_args()
     lines = RawLines(asked.raw, "counting")

@@ -25,6 +25,7 @@ from benchmarks.hearing.noise import Samples, babble, mixed, open_microphone, pc
 from benchmarks.hearing.sentences import HELD_OUT, SETS
 from benchmarks.hearing.voices import RATE, VOICES, spoken
 from benchmarks.hearing.words import errors
+from benchmarks.measuring.bounds import whole
 from benchmarks.measuring.raw_lines import RAW, RawLines
 from simulator.scripting.scenario import load
 from simulator.speech import ears as simulators
@@ -141,7 +142,7 @@ def main() -> int:
     parser.add_argument("--voices", nargs="+", default=VOICES, choices=VOICES)
     parser.add_argument("--noises", nargs="+", default=list(NOISES), choices=list(NOISES))
     parser.add_argument("--set", default="held_out", choices=SETS, help="which sentences (default: %(default)s)")
-    parser.add_argument("--sentences", type=int, default=len(HELD_OUT), help="only the first so many")
+    parser.add_argument("--sentences", type=whole(), default=len(HELD_OUT), help="only the first so many")
     parser.add_argument("--raw", type=Path, default=RAW, help="folder for the raw lines")
     asked = parser.parse_args()
     sounds = {voice: list(spoken(voice, SETS[asked.set][: asked.sentences])) for voice in asked.voices}

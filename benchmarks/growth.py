@@ -25,6 +25,7 @@ from uuid import UUID, uuid4
 import psycopg
 from sqlalchemy.engine import make_url
 
+from benchmarks.measuring.bounds import whole
 from benchmarks.measuring.raw_lines import RAW, RawLines
 from benchmarks.measuring.receipts import insist
 from cli.local_stack.embedded_servers import embedded_servers
@@ -282,8 +283,8 @@ def databases() -> Iterator[Callable[[str], str]]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--sizes", type=int, nargs="+", default=[10_000, 100_000, 1_000_000, 10_000_000])
-    parser.add_argument("--turns", type=int, default=200)
+    parser.add_argument("--sizes", type=whole(), nargs="+", default=[10_000, 100_000, 1_000_000, 10_000_000])
+    parser.add_argument("--turns", type=whole(), default=200)
     parser.add_argument("--raw", type=Path, default=RAW, help="folder for the lines")
     given = parser.parse_args()
     lines = RawLines(given.raw, "growth")

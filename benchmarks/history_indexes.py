@@ -14,6 +14,7 @@ from uuid import uuid4
 
 from sqlalchemy import Connection, insert, select, text
 
+from benchmarks.measuring.bounds import whole
 from cli.local_stack.embedded_servers import embedded_servers
 from ringback.history.pagination import JobQuery
 from ringback.jobs.outcomes import succeeded
@@ -119,9 +120,9 @@ def measure(open_database: Callable[[str], Connection], jobs_there: int, calls: 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--jobs", type=int, default=200_000)
-    parser.add_argument("--calls", type=int, default=200)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--jobs", type=whole(), default=200_000)
+    parser.add_argument("--calls", type=whole(2), default=200)
+    parser.add_argument("--rounds", type=whole(), default=5)
     given = parser.parse_args()
     with embedded_servers(durable=True) as servers:
 

@@ -19,6 +19,7 @@ import psutil
 import psycopg
 
 from benchmarks.calls.sides import AGENT
+from benchmarks.measuring.bounds import lasting, whole
 from benchmarks.measuring.process_use import Use, stack_processes, use_of, uses_of
 from benchmarks.measuring.raw_lines import RAW, ROOT, RawLines
 from benchmarks.measuring.receipts import insist
@@ -77,9 +78,9 @@ def _logged(log: Path) -> int:
 
 def options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--workers", type=int, default=1)
-    parser.add_argument("--seconds", type=float, default=30.0, help="of each half")
-    parser.add_argument("--settle", type=float, default=SETTLE_SECONDS, help="seconds from the start to the first half")
+    parser.add_argument("--workers", type=whole(), default=1)
+    parser.add_argument("--seconds", type=lasting(), default=30.0, help="of each half")
+    parser.add_argument("--settle", type=lasting(0), default=SETTLE_SECONDS, help="seconds from start to first half")
     parser.add_argument("--raw", type=Path, default=RAW, help="folder for the lines")
     return parser.parse_args()
 

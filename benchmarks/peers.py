@@ -20,6 +20,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from benchmarks.measuring.bounds import lasting, whole
 from benchmarks.measuring.receipts import insist
 from benchmarks.peers_side_by_side import sides
 from benchmarks.peers_side_by_side.cases import CASES, Befalls, Case
@@ -106,11 +107,11 @@ def options() -> argparse.Namespace:
     keys = [case.key for case in CASES]
     parser.add_argument("--sides", nargs="+", choices=list(KINDS), default=list(KINDS))
     parser.add_argument("--cases", nargs="+", choices=keys, default=keys)
-    parser.add_argument("--rounds", type=int, default=2)
-    parser.add_argument("--times", type=int, default=3, help="conversations for each case, in each round")
-    parser.add_argument("--floor", type=int, default=12, help="those of the floor")
-    parser.add_argument("--kills", type=int, default=2, help="those with a kill, or a close")
-    parser.add_argument("--patience", type=float, help="seconds until a result counts as lost; else each case's own")
+    parser.add_argument("--rounds", type=whole(), default=2)
+    parser.add_argument("--times", type=whole(), default=3, help="conversations for each case, in each round")
+    parser.add_argument("--floor", type=whole(), default=12, help="those of the floor")
+    parser.add_argument("--kills", type=whole(), default=2, help="those with a kill, or a close")
+    parser.add_argument("--patience", type=lasting(), help="seconds until a result is lost; else each case's own")
     parser.add_argument("--venvs", type=Path, default=default_folder(), help="where the frameworks are installed")
     parser.add_argument("--logs", type=Path, help="keep logs and the simulator's record in this new folder")
     parser.add_argument("--quick", action="store_true", help="each case once; the figures mean nothing")

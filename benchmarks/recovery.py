@@ -19,6 +19,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from benchmarks.measuring.bounds import lasting, whole
 from benchmarks.measuring.receipts import insist
 from benchmarks.outages import control, gateways_killed, restarts, servers_away, workers_killed
 from benchmarks.outages.figures import Figure, tables
@@ -68,15 +69,15 @@ def options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parts = [*PARTS, CONTROL]
     parser.add_argument("--only", nargs="+", choices=parts, default=parts, help="these parts")
-    parser.add_argument("--kills", type=int, default=60, help="workers killed")
-    parser.add_argument("--gateway-kills", type=int, default=10)
-    parser.add_argument("--sessions", type=int, default=20, help="resumable sessions; half as many more in a restart")
-    parser.add_argument("--backlog", type=int, default=300, help="calls that are pending when Redis forgets or is away")
-    parser.add_argument("--rounds", type=int, default=2, help="how often Redis is flushed, and each server is away")
-    parser.add_argument("--away", type=float, default=10.0, help="for how many seconds it is away; at most 90")
-    parser.add_argument("--restarts", type=int, default=2, help="rolling restarts of both gateways")
-    parser.add_argument("--tasks", type=int, default=2_000, help="of each side of the control")
-    parser.add_argument("--control-kills", type=int, default=20)
+    parser.add_argument("--kills", type=whole(), default=60, help="workers killed")
+    parser.add_argument("--gateway-kills", type=whole(), default=10)
+    parser.add_argument("--sessions", type=whole(), default=20, help="resumable ones; half as many more in a restart")
+    parser.add_argument("--backlog", type=whole(), default=300, help="calls pending when Redis forgets or is away")
+    parser.add_argument("--rounds", type=whole(), default=2, help="how often Redis is flushed, and each server is away")
+    parser.add_argument("--away", type=lasting(most=90), default=10.0, help="seconds for which it is away; at most 90")
+    parser.add_argument("--restarts", type=whole(), default=2, help="rolling restarts of both gateways")
+    parser.add_argument("--tasks", type=whole(), default=2_000, help="of each side of the control")
+    parser.add_argument("--control-kills", type=whole(), default=20)
     parser.add_argument("--logs", help="keep the logs of all processes in this new folder")
     parser.add_argument("--quick", action="store_true", help="see that it works; the figures mean nothing")
     if parser.parse_args().quick:

@@ -23,6 +23,7 @@ from statistics import linear_regression
 
 import psutil
 
+from benchmarks.measuring.bounds import lasting
 from benchmarks.measuring.process_use import Use, cores_apart, family, pin, use_of, uses_of
 from benchmarks.measuring.raw_lines import RAW, RawLines
 from benchmarks.measuring.receipts import insist, insist_on_success
@@ -132,8 +133,8 @@ def per_hour(uses: Sequence[Use], of: str) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--minutes", type=float, default=3.0)
-    parser.add_argument("--trial", type=float, default=TRIAL_SECONDS, help="seconds of each half of the trial")
+    parser.add_argument("--minutes", type=lasting(), default=3.0)
+    parser.add_argument("--trial", type=lasting(), default=TRIAL_SECONDS, help="seconds of each half of the trial")
     parser.add_argument("--venvs", type=Path, default=default_folder(), help="where the load's picows is installed")
     parser.add_argument("--raw", type=Path, default=RAW, help="folder for the lines")
     asked = parser.parse_args()

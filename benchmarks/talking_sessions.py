@@ -24,6 +24,7 @@ from pathlib import Path
 from statistics import median
 
 from benchmarks.measuring.bars import Bar, draw
+from benchmarks.measuring.bounds import lasting, whole
 from benchmarks.measuring.raw_lines import RAW, RawLines
 from benchmarks.peers_side_by_side.venvs import default_folder
 from benchmarks.talking.sides import NO_LOAD, OURS, PICOWS, RELAYS, SIDES, TITLES, pythons, versions
@@ -131,11 +132,11 @@ def most_of_the_load(taken: Turns) -> float:
 
 def options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--sessions", type=int, default=60)
-    parser.add_argument("--ramp", type=float, default=RAMP_SECONDS, help="seconds before each window")
-    parser.add_argument("--most-sessions", type=int, default=MOST_SESSIONS, help="that are tried for half a core")
-    parser.add_argument("--turns", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=8.0, help="of a window")
+    parser.add_argument("--sessions", type=whole(), default=60)
+    parser.add_argument("--ramp", type=lasting(0), default=RAMP_SECONDS, help="seconds before each window")
+    parser.add_argument("--most-sessions", type=whole(), default=MOST_SESSIONS, help="that are tried for half a core")
+    parser.add_argument("--turns", type=whole(), default=3)
+    parser.add_argument("--seconds", type=lasting(), default=8.0, help="of a window")
     parser.add_argument("--sides", nargs="+", choices=SIDES, default=list(RELAYS))
     parser.add_argument("--memory", action="store_true", help="measure memory alone")
     parser.add_argument("--no-latency", action="store_true", help="leave out the delay at half a core")

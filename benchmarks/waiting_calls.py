@@ -21,6 +21,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from benchmarks.measuring.bounds import whole
 from benchmarks.measuring.raw_lines import RAW, RawLines
 from benchmarks.measuring.receipts import insist
 from benchmarks.outages.desk import Desk, open_desk
@@ -163,8 +164,8 @@ def until(true: object, what: str, pause: float = LOOK_SECONDS) -> None:
 
 def options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--calls", type=int, nargs="+", default=[500, 5_000], help="calls at once")
-    parser.add_argument("--short", type=int, default=200, help="short calls beside them")
+    parser.add_argument("--calls", type=whole(), nargs="+", default=[500, 5_000], help="calls at once")
+    parser.add_argument("--short", type=whole(), default=200, help="short calls beside them")
     parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS))
     parser.add_argument("--raw", type=Path, default=RAW, help="folder for the lines")
     return parser.parse_args()

@@ -22,6 +22,11 @@ from benchmarks.soak import per_hour
 from benchmarks.talking import programs
 from benchmarks.talking.programs import Load
 from benchmarks.talking.turns import Turn, Window, for_half_a_core
+from tests.forked import run
+
+ROOT = Path(__file__).parents[2]
+BENCHMARKS = ROOT / "benchmarks"
+SCRIPTS = sorted(path.name for path in BENCHMARKS.glob("*.py") if re.search(r"type=(?!Path)", path.read_text("utf-8")))
 
 
 class Told:
@@ -119,3 +124,13 @@ def test_a_batch_whose_calls_a_dead_process_should_have_brought_is_not_waited_fo
         batch = Batch(1, 5, 0, 0)
         with pytest.raises(TimeoutError, match=r"0 calls came back, then worker ended. The others: 1 is pending"):
             call_latency._await(batch.is_over.wait, "ringback", running, batch)
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_a_number_with_which_nothing_is_measured_is_refused_before_anything_starts(script: str) -> None:
+    options = re.findall(r'"(--[a-z-]+)", type=(?!Path)', (BENCHMARKS / script).read_text(encoding="utf-8"))
+    assert options
+    for option in options:
+        ended = run([sys.executable, "-m", "tests.forking", f"benchmarks/{script}", option, "-1"], cwd=ROOT, timeout=60)
+        assert ended.returncode == 2, ended.stderr
+        assert f"argument {option}: '-1' is not a " in ended.stderr
