@@ -19,6 +19,7 @@ from typer.models import CommandInfo
 
 from cli.output.history_queries import AsJson, print_json
 from ringback.config import logs
+from ringback.config.setting_names import insist_on_readable_dotenv
 from ringback.errors import ConfigurationError
 
 app = typer.Typer()
@@ -360,10 +361,11 @@ def main() -> None:
     if sys.argv[1:2] and sys.argv[1] in SHORT_LIVED:
         gc.disable()
         atexit.register(gc.freeze)  # or Python looks for garbage among all of it as it ends, for a quarter of its CPU
-    logs.configure()
-    for name in TALKATIVE:
-        logging.getLogger(name).setLevel(logging.WARNING)
     try:
+        insist_on_readable_dotenv()
+        logs.configure()
+        for name in TALKATIVE:
+            logging.getLogger(name).setLevel(logging.WARNING)
         words = sys.argv[1:] or ["--help"]
         raise SystemExit(program(words[0])(words, prog_name="ringback", standalone_mode=False))
     except ConfigurationError as problem:

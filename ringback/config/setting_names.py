@@ -12,6 +12,9 @@ import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 from functools import cache
+from pathlib import Path
+
+from ringback.errors import ConfigurationError
 
 PREFIX = "RINGBACK_"
 NAMES = frozenset(
@@ -49,6 +52,17 @@ def unknown(names: Iterable[str]) -> list[str]:
     known = NAMES | BESIDE
     wrong = sorted(name for name in set(names) - known if name.startswith(PREFIX) and not NOT_OURS.match(name))
     return [f"{name} is no setting of Ringback and is ignored{_nearest(name)}" for name in wrong]
+
+
+def insist_on_readable_dotenv() -> None:
+    """Raise ConfigurationError if there is a `.env` that is no text, such as one that PowerShell wrote in UTF-16."""
+    try:
+        if Path(DOTENV).is_file():
+            Path(DOTENV).read_text(encoding="utf-8")
+    except OSError as problem:
+        raise ConfigurationError(f"{DOTENV} cannot be read: {problem.strerror}") from problem
+    except UnicodeDecodeError:
+        raise ConfigurationError(f"{DOTENV} is not UTF-8: save it as UTF-8 text") from None
 
 
 @cache

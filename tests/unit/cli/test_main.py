@@ -127,6 +127,15 @@ def test_wrong_input_gets_one_sentence_and_exit_code_2(
     assert "a-token-of-some-length" not in text
 
 
+def test_a_dotenv_that_is_no_utf_8_gets_one_sentence_and_exit_code_2(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (tmp_path / ".env").write_text("RINGBACK_PORT=8081\n", encoding="utf-16")  # as `>` of PowerShell 5 writes
+    monkeypatch.chdir(tmp_path)
+    assert run(monkeypatch, "jobs", "list") == 2
+    assert capsys.readouterr().err == "ringback: .env is not UTF-8: save it as UTF-8 text\n"
+
+
 def test_a_database_that_does_not_answer_is_no_usage_error(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
