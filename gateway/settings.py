@@ -92,14 +92,14 @@ class GatewaySettings(Stores):
     default_agent: str | None = Field(None, alias="RINGBACK_DEFAULT_AGENT")
     """The agent of a client that names none. None: the only agent, or the one named `demo`."""
 
-    public_url: str | None = Field(None, pattern=r"^https?://[^/?#\s]+$", alias="RINGBACK_PUBLIC_URL")
+    public_url: str | None = Field(None, alias="RINGBACK_PUBLIC_URL")
     """URL of the gateway as others reach it, without a path: Twilio signs it, and is told to come back to it."""
     webhook_secrets: Annotated[tuple[SecretStr, ...], NoDecode] = Field((), alias="OPENAI_WEBHOOK_SECRET")
     """Secret with which OpenAI signs its webhooks, which announce phone calls; of several, each verifies."""
     twilio_auth_tokens: Annotated[tuple[SecretStr, ...], NoDecode] = Field((), alias="TWILIO_AUTH_TOKEN")
     """Auth token of the Twilio account whose calls the gateway takes; of several, the first is used and each
     verifies."""
-    twilio_api_url: str = Field("https://api.twilio.com", pattern=r"^https?://[^?#\s]+[^/]$", alias="TWILIO_API_URL")
+    twilio_api_url: str = Field("https://api.twilio.com", alias="TWILIO_API_URL")
     """Twilio's REST API, which transfers calls."""
 
     host: str = Field("127.0.0.1", alias="RINGBACK_HOST")
@@ -240,7 +240,21 @@ class GatewaySettings(Stores):
     @classmethod
     def _that_can_be_asked(cls, url: str | None) -> str | None:
         if url is not None and parts_of(url, "http", "https") is None:
-            raise ValueError(f"it must name {SHAPE}")
+            raise ValueError(f"it must begin with https:// (or http://), and name {SHAPE}")
+        return url
+
+    @field_validator("public_url")
+    @classmethod
+    def _without_a_path(cls, url: str | None) -> str | None:
+        if url is not None and not re.fullmatch(r"https?://[^/?#\s]+", url):
+            raise ValueError("it must have no path, such as https://voice.example.com")
+        return url
+
+    @field_validator("twilio_api_url")
+    @classmethod
+    def _to_which_paths_are_added(cls, url: str) -> str:
+        if not re.fullmatch(r"https?://[^?#\s]+[^/]", url):
+            raise ValueError("it must end without a slash, and have no query, such as https://api.twilio.com")
         return url
 
     @field_validator("origins")

@@ -94,11 +94,23 @@ WRONG: dict[str, tuple[dict[str, str], str]] = {
     ),
     "a public URL with a port that can be none": (
         {"RINGBACK_PUBLIC_URL": "https://h:abc"},
-        "RINGBACK_PUBLIC_URL is not usable: it must name a host, and a port",
+        "RINGBACK_PUBLIC_URL is not usable: it must begin with https:// (or http://), and name a host, and a port",
+    ),
+    "a public URL without a scheme": (
+        {"RINGBACK_PUBLIC_URL": "voice.example.com"},
+        "RINGBACK_PUBLIC_URL is not usable: it must begin with https:// (or http://)",
+    ),
+    "a public URL with a slash at its end": (
+        {"RINGBACK_PUBLIC_URL": "https://voice.example.com/"},
+        "RINGBACK_PUBLIC_URL is not usable: it must have no path, such as https://voice.example.com",
+    ),
+    "an address of Twilio's that ends with a slash": (
+        {"TWILIO_API_URL": "https://api.twilio.com/"},
+        "TWILIO_API_URL is not usable: it must end without a slash",
     ),
     "an address of Twilio's that is none": (
         {"TWILIO_API_URL": "https://[x"},
-        "TWILIO_API_URL is not usable: it must name a host, and a port",
+        "TWILIO_API_URL is not usable: it must begin with https:// (or http://), and name a host, and a port",
     ),
     "keys at a port that can be none": (
         {"RINGBACK_JWT_JWKS": "https://h:0/k", "RINGBACK_JWT_ISSUER": "i", "RINGBACK_JWT_AUDIENCE": "a"},
