@@ -103,7 +103,8 @@ def test_a_child_that_never_becomes_ready_is_killed_and_is_an_error_with_its_las
 def test_a_failed_start_is_not_reported_again_by_wait(group: ProcessGroup) -> None:
     with pytest.raises(ProcessError):
         group.start(program("first", "sys.exit(3)"))
-    group.start(program("second", "print('ready'); sys.exit(4)"))
+    second = "signal.signal(signal.SIGUSR1, lambda *_: sys.exit(4)); print('ready'); signal.pause()"
+    os.kill(group.start(program("second", second)), signal.SIGUSR1)  # once it was ready, and not before
     assert str(group.wait()) == "second exited with code 4"
 
 
