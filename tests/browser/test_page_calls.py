@@ -178,7 +178,7 @@ def test_a_call_goes_on_when_its_gateway_is_killed_and_the_result_is_told_once(b
         bakery.let_go(ORDER)
         tab.wait_for_call("heard")
         expect(tab.page.locator("#transcript .model", has_text="is baked")).to_have_text(re.compile(re.escape(BAKED)))
-        assert {"order", "baked"} <= words_of(tab.over_peer())
+        eventually(lambda: {"order", "baked"} <= words_of(tab.over_peer()), "the answer to sound")  # behind its words
         (job,) = bakery.line.get(f"/v1/jobs?session={session['id']}", on=SECOND)["data"]
         assert (job["state"], job["attempt"]) == ("succeeded", 1)
         told = partial(bakery.line.get, f"/v1/jobs/{job['id']}", on=SECOND)
